@@ -1,0 +1,56 @@
+"""What a model must know of its data."""
+
+from typing import Any, Literal
+
+from lit_ae.preprocessing import Preprocessing
+
+Kind = Literal["image", "table", "series", "sequence"]
+Binarize = Literal["none", "dynamic", "threshold"]
+
+
+class DataSpec:
+    """All that the data hands to a model, and all of it that a served model keeps. JSON in, JSON out.
+
+    Args:
+        name: the data set's name, for figures and pictures.
+        kind: what a sample is; networks and corruptions refuse kinds that they are not made for.
+        shape: one sample in model space, without the batch dimension: ``(C, H, W)`` for an image, ``(D,)`` for a row.
+        value_range: lowest and highest value in model space, or None where there is no bound.
+        preprocessing: the user's units to model space and back.
+        binarize: how grey levels become 0 and 1: not at all, drawn anew every epoch, or by a threshold.
+        classes: the labels' names, in order; empty where there are none.
+        synthetic: whether the data is made up.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        shape: tuple[int, ...],
+        preprocessing: Preprocessing,
+        value_range: tuple[float, float] | None = None,
+        binarize: Binarize = "none",
+        classes: tuple[str, ...] = (),
+        synthetic: bool = False,
+    ):
+        self.name, self.kind, self.shape = name, kind, tuple(shape)
+        self.preprocessing = preprocessing
+        self.value_range = tuple(value_range) if value_range is not None else None
+        self.binarize, self.classes, self.synthetic = binarize, tuple(classes), synthetic
+
+    @property
+    def features(self) -> int:
+        """Numbers in one sample."""
+        product = 1
+        for size in self.shape:
+            product *= size
+        return product
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values from which :meth:`from_dict` makes an equal spec."""
+        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
+        return {**plain, "preprocessing": self.preprocessing.to_dict()}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> "DataSpec":
+        return cls(**{**state, "preprocessing": Preprocessing.from_dict(state["preprocessing"])})
