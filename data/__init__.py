@@ -1,0 +1,7 @@
+"""What autoencoders learn from: one file a data set, and the loading they share."""
+
+from data.base import LitData
+from data.digits import Digits
+from data.mnist import MNIST
+
+__all__ = ["MNIST", "Digits", "LitData"]

@@ -1,0 +1,1 @@
+"""Autoencoders: what is learned, and what a served model needs."""

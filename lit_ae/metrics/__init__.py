@@ -1,0 +1,1 @@
+"""What is measured, on whole splits, in model space."""

@@ -1,0 +1,1 @@
+"""The MLflow model: packing it, and running it."""

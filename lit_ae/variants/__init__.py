@@ -1,0 +1,6 @@
+"""What is asked of the code z: one file a variant. A new one is imported here."""
+
+from lit_ae.variants.autoencoder import Autoencoder
+from lit_ae.variants.vae import VAE
+
+__all__ = ["VAE", "Autoencoder"]

@@ -1,0 +1,44 @@
+"""Square grey images, and the three ways to make them black and white."""
+
+from typing import Any, ClassVar, get_args
+
+from data.base import LitData
+from lit_ae.errors import UserError
+from lit_ae.preprocessing import Rescale
+from lit_ae.spec import Binarize, DataSpec
+
+
+class GreyImages(LitData):
+    """Base of data sets of square grey images. A subclass gives their size, what white is, the classes, and the rows.
+
+    Args:
+        binarize: "none" keeps the grey levels, "dynamic" draws 0 or 1 with the grey level's probability (anew in every
+            epoch of training, once for evaluation), "threshold" makes 1 of a grey level of half or more.
+        **loading: what every data set takes, see :class:`data.base.LitData`.
+
+    Raises:
+        UserError: if a value makes no sense.
+    """
+
+    side: ClassVar[int]
+    white: ClassVar[float]
+    classes: ClassVar[tuple[str, ...]]
+
+    def __init__(self, binarize: Binarize = "none", **loading: Any):
+        super().__init__(**loading)
+        if binarize not in get_args(Binarize):
+            raise UserError(f"data.binarize is {binarize!r}, but it must be one of {', '.join(get_args(Binarize))}.")
+        self.binarize = binarize
+
+    @property
+    def spec(self) -> DataSpec:
+        """Images ``(1, side, side)``; 0 is black and 1 is white."""
+        return DataSpec(
+            name=type(self).__name__,
+            kind="image",
+            shape=(1, self.side, self.side),
+            preprocessing=Rescale(0.0, self.white, threshold=0.5 if self.binarize == "threshold" else None),
+            value_range=(0.0, 1.0),
+            binarize=self.binarize,
+            classes=self.classes,
+        )

@@ -1,0 +1,65 @@
+"""What an encoder makes of x: a point or a distribution, and the prior that it is compared with."""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class Latent(ABC):
+    """The latent of a batch."""
+
+    mean: Tensor
+    """The deterministic code, ``(N, latent_dim)``."""
+
+    @abstractmethod
+    def sample(self, draws: int = 1) -> Tensor:
+        """Differentiable draws ``(draws, N, latent_dim)``."""
+
+
+class Point(Latent):
+    """A code without uncertainty: every draw is the code itself."""
+
+    def __init__(self, code: Tensor):
+        self.mean = code
+
+    def sample(self, draws: int = 1) -> Tensor:
+        return self.mean.expand(draws, *self.mean.shape)
+
+
+class DiagonalGaussian(Latent):
+    """q(z|x) = N(mean, diag exp(log_var)), both ``(N, latent_dim)``."""
+
+    def __init__(self, mean: Tensor, log_var: Tensor):
+        self.mean, self.log_var = mean, log_var
+
+    def sample(self, draws: int = 1) -> Tensor:
+        noise = torch.randn(draws, *self.mean.shape, dtype=self.mean.dtype, device=self.mean.device)
+        return self.mean + noise * (0.5 * self.log_var).exp()
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Nats, summed over the latent dimensions: ``(draws, N, latent_dim)`` to ``(draws, N)``."""
+        squares = (z - self.mean).square() * (-self.log_var).exp()
+        return -0.5 * (squares + self.log_var + LOG_2PI).sum(-1)
+
+    def kl_per_dimension(self) -> Tensor:
+        """KL(q(z_j|x) || N(0, 1)) in nats, ``(N, latent_dim)`` (Kingma & Welling 2014, appendix B)."""
+        return 0.5 * (self.mean.square() + self.log_var.exp() - 1 - self.log_var)
+
+
+class StandardNormal:
+    """The prior N(0, I) over ``latent_dim`` dimensions."""
+
+    def __init__(self, latent_dim: int):
+        self.latent_dim = latent_dim
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Nats: ``(..., latent_dim)`` to ``(...)``."""
+        return -0.5 * (z.square() + LOG_2PI).sum(-1)
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """``(count, latent_dim)``, float32, on the CPU."""
+        return torch.randn(count, self.latent_dim, generator=generator)

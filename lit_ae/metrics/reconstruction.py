@@ -1,0 +1,42 @@
+"""How near x̂ comes to x."""
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from lit_ae.spec import DataSpec
+
+
+def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
+    """The mean squared error per feature of each sample: ``(N, ...)`` twice to ``(N,)``."""
+    return (x_hat - x).square().flatten(1).mean(1)
+
+
+def reconstruction_figures(x: Tensor, x_hat: Tensor, spec: DataSpec) -> dict[str, float]:
+    """MSE per feature; for images also PSNR in dB (of the split's MSE) and the mean SSIM (Wang et al. 2004).
+
+    Args:
+        x: targets ``(N, *spec.shape)`` in model space.
+        x_hat: reconstructions of the same shape.
+        spec: gives the kind and the value range.
+    """
+    mse = squared_error(x, x_hat).double().mean()
+    figures = {"mse": mse.item()}
+    if spec.kind == "image" and spec.value_range is not None:
+        span = spec.value_range[1] - spec.value_range[0]
+        figures["psnr"] = (10 * torch.log10(span**2 / mse)).item()
+        figures["ssim"] = _ssim(x, x_hat, span, ssim_sigma(spec))
+    return figures
+
+
+def ssim_sigma(spec: DataSpec) -> float:
+    """The window's standard deviation in pixels: the usual 1.5 (11 x 11), or 0.5 (5 x 5) for sides below 16."""
+    return 1.5 if min(spec.shape[1:]) >= 16 else 0.5
+
+
+def _ssim(x: Tensor, x_hat: Tensor, span: float, sigma: float) -> float:
+    total = 0.0
+    for some, some_hat in zip(x.split(1000), x_hat.split(1000), strict=True):
+        values = structural_similarity_index_measure(some_hat, some, sigma=sigma, data_range=span, reduction="none")
+        total += values.double().sum().item()
+    return total / len(x)

@@ -1,0 +1,300 @@
+"""LitAutoencoder, the base of every variant.
+
+A variant says three things, and the base does the rest (training, validation and test steps, logging, optimizer):
+
+- ``posterior(x)``: how x becomes a latent (a point, a distribution; later a set of codes or a sequence);
+- ``terms(passed)``: the named terms of its objective, costs a sample in nats, summed over features;
+- ``weights``: each term's weight over time; a term that is not named has weight 1.
+
+``forward_pass`` is the fourth, for those whose way from x to x̂ is not encode, draw, decode. How the hard cases fit:
+
+- teacher forcing: ``decode`` is given the target in a pass, and nothing at inference;
+- two views: ``terms`` augments ``passed.x`` and encodes it again;
+- an encoder that sees the visible part alone: ``forward_pass`` draws the mask and keeps it in ``passed.extra``;
+- a cost at every layer: ``posterior`` returns a latent that also holds the layers, ``terms`` compares them;
+- a codebook with moving averages, or a data set's statistic: buffers, updated from ``passed`` while ``self.training``;
+- the encoder's Jacobian: ``terms`` differentiates ``self.posterior`` at ``passed.inputs`` (validation keeps gradients);
+- a discriminator: ``self.training_plan`` owns the optimizers and calls ``objective``;
+- a target that is not the input: ``passed.x`` is clean, ``passed.inputs`` is what was encoded;
+- padding: the likelihood leaves padded places out of ``log_prob``.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, final
+
+import lightning as L
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+
+from lit_ae.batch import Batch
+from lit_ae.corruptions import Corruption
+from lit_ae.describe import Described, describe
+from lit_ae.errors import UserError
+from lit_ae.latents import Latent, Point, StandardNormal
+from lit_ae.likelihoods import Gaussian, Likelihood
+from lit_ae.metrics.running import RunningMeans
+from lit_ae.networks import MLP, Network, Sizes
+from lit_ae.networks.base import Initialization, initialize
+from lit_ae.optimization import LearningRateSchedule
+from lit_ae.randomness import seed_step
+from lit_ae.schedules import Constant, Schedule
+from lit_ae.spec import DataSpec
+
+
+class Pass(NamedTuple):
+    """One way through the model.
+
+    Attributes:
+        x: the clean target, ``(N, *spec.shape)``.
+        inputs: what was encoded, of the same shape.
+        latent: what the encoder made of it.
+        z: draws from it, ``(draws, N, latent_dim)``.
+        log_likelihood: log p(x|z) in nats, ``(draws, N)``.
+        extra: whatever else a variant's terms need.
+    """
+
+    x: Tensor
+    inputs: Tensor
+    latent: Latent
+    z: Tensor
+    log_likelihood: Tensor
+    extra: dict[str, Any]
+
+
+class LitAutoencoder(Described, L.LightningModule):
+    """Encoder, latent, decoder and likelihood, trained on a weighted sum of named terms.
+
+    Args:
+        spec: what the data is; handed over by the data module.
+        latent_dim: numbers in a code z.
+        network: encoder and decoder.
+        likelihood: how x̂ is compared with x.
+        corruption: what is done to x before it is encoded; none by default.
+        optimizer: any of torch.optim.
+        learning_rate: how the learning rate changes over the training; constant by default.
+        initialization: how the weights of linear and convolutional layers are drawn.
+    """
+
+    latent_parameters = 1
+    draws = 1
+    prior: StandardNormal | None = None
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        latent_dim: int = 16,
+        network: Callable[[DataSpec, Sizes], Network] = MLP,
+        likelihood: Callable[[DataSpec], Likelihood] = Gaussian,
+        corruption: Callable[[DataSpec], Corruption] | None = None,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        learning_rate: LearningRateSchedule | None = None,
+        initialization: Initialization = "default",
+    ):
+        super().__init__()
+        if latent_dim < 1:
+            raise UserError(f"model.latent_dim must be at least 1, not {latent_dim}.")
+        self.spec, self.latent_dim = spec, latent_dim
+        self.likelihood = likelihood(spec)
+        sizes = Sizes(latent_dim, self.latent_parameters, self.likelihood.outputs_per_feature)
+        self.network = network(spec, sizes)
+        self.corruption = corruption(spec) if corruption else None
+        initialize(self.network, initialization)
+        self._optimizer, self._learning_rate = optimizer, learning_rate
+        self._means: dict[str, RunningMeans] = {}
+
+    # What a variant says -------------------------------------------------------------------------------------------
+
+    def posterior(self, x: Tensor) -> Latent:
+        """The latent of ``x`` ``(N, *spec.shape)``."""
+        return Point(self.network.encode(x))
+
+    def forward_pass(self, x: Tensor, inputs: Tensor) -> Pass:
+        """From the (corrupted) inputs through the latent to the likelihood of the clean x."""
+        latent = self.posterior(inputs)
+        z = latent.sample(self.draws)
+        return Pass(x, inputs, latent, z, self.log_likelihood(x, z), {})
+
+    def terms(self, passed: Pass) -> dict[str, Tensor]:
+        """The objective's terms by name: costs in nats, ``(N,)`` each."""
+        return {"reconstruction": -passed.log_likelihood.mean(0)}
+
+    @property
+    def weights(self) -> Mapping[str, Schedule]:
+        """The terms' weights over time; 1 for a term that is not named."""
+        return {}
+
+    # What everyone may ask -----------------------------------------------------------------------------------------
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The deterministic codes ``(N, latent_dim)`` of ``x``."""
+        return self.posterior(x).mean
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The expected x ``(N, *spec.shape)`` for codes ``(N, latent_dim)``."""
+        return self.likelihood.mean(self.network.decode(z))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The deterministic reconstruction of ``x``, of the same shape."""
+        return self.decode(self.encode(x))
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z) in nats, ``(draws, N)``, for ``z`` of shape ``(draws, N, latent_dim)``."""
+        draws, rows = z.shape[:2]
+        repeated = x.expand(draws, *x.shape).flatten(0, 1)
+        outputs = self.network.decode(z.flatten(0, 1), target=repeated)
+        return self.likelihood.log_prob(outputs, repeated).view(draws, rows)
+
+    def corrupt(self, x: Tensor) -> Tensor:
+        """What is encoded in training: ``x`` damaged by the corruption, or ``x`` itself."""
+        return x if self.corruption is None else self.corruption(x)
+
+    def mean_over_processes(self, mean: Tensor) -> Tensor:
+        """A batch mean whose value is that of the global batch, and whose gradient is this process's own share."""
+        if self._trainer is None or self.trainer.world_size == 1:
+            return mean
+        total = self.trainer.strategy.reduce(mean.detach().clone(), reduce_op="mean")
+        return mean + (total - mean).detach()
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """``count`` expected x, ``(count, *spec.shape)``, for codes drawn from the prior; needs a generative variant."""
+        if self.prior is None:
+            raise UserError(f"{type(self).__name__} has no prior to sample from: use a generative variant such as VAE.")
+        return self.decode(self.prior.sample(count, generator).to(self.device, self.dtype))
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The model's make-up without spec and optimizer, as plain values: see :mod:`lit_ae.describe`."""
+        left_out = ("spec", "optimizer", "learning_rate")
+        arguments = {name: value for name, value in self.init_args.items() if name not in left_out}
+        return {**describe(type(self)), "with": describe(arguments)}
+
+    # Training, the same for all ------------------------------------------------------------------------------------
+
+    @property
+    def warmup_epochs(self) -> float:
+        """Epochs until every weight is final."""
+        return max((schedule.length for schedule in self.weights.values()), default=0.0)
+
+    def objective(self, batch: Batch, epoch: float | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and the terms' means over the batch; weights as of ``epoch``, or the final ones for None."""
+        passed = self.forward_pass(batch.x, self.corrupt(batch.x))
+        means = {name: term.mean() for name, term in self.terms(passed).items()}
+        weights = self.weights
+        loss = sum(_weight(weights.get(name), epoch) * mean for name, mean in means.items())
+        return loss, means
+
+    @final
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        seed_step(self.trainer.global_step, self.global_rank, self.device)
+        loss, means = self.objective(batch, self.trainer.global_step / self._steps_per_epoch)
+        self._gather("train", loss, means, len(batch.x))
+        return loss * batch.share
+
+    @final
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._judge("val", batch, batch_idx)
+
+    @final
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._judge("test", batch, batch_idx)
+
+    def _judge(self, stage: str, batch: Batch, batch_idx: int) -> None:
+        seed_step(batch_idx, self.global_rank, self.device)
+        loss, means = self.objective(batch, epoch=None)
+        error = (self(batch.x) - batch.x).square().mean()
+        self._gather(stage, loss, {**means, "mse": error}, len(batch.x))
+
+    def _gather(self, stage: str, loss: Tensor, means: dict[str, Tensor], rows: int) -> None:
+        if stage not in self._means:
+            self._means[stage] = RunningMeans(["loss", *means]).to(self.device)
+        figures = torch.stack([loss.detach(), *(mean.detach() for mean in means.values())])
+        self._means[stage].update(figures.float(), rows, self.trainer.global_step)
+        if self.device.type == "cpu" or self.trainer.global_step % 50 == 0:
+            self._stop_if_not_finite(stage)
+
+    def _stop_if_not_finite(self, stage: str) -> None:
+        bad = self._means[stage].first_bad()
+        if bad is not None:
+            raise NotFinite(stage, *bad)
+
+    def _report(self, stage: str) -> None:
+        if stage not in self._means:
+            return
+        self._stop_if_not_finite(stage)
+        means = self._means[stage]
+        figures = means.compute()
+        means.reset()
+        self.log_dict({f"{stage}/{name}": value for name, value in figures.items()}, prog_bar=False)
+
+    def on_train_epoch_end(self) -> None:
+        self._report("train")
+        moving = {name: s for name, s in self.weights.items() if not isinstance(s, Constant)}
+        epoch = self.trainer.global_step / self._steps_per_epoch
+        self.log_dict({f"weight/{name}": s.at(epoch) for name, s in moving.items()})
+        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_validation_start(self) -> None:
+        if "train" in self._means:
+            self._stop_if_not_finite("train")
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test")
+
+    def on_fit_start(self) -> None:
+        self.check_schedules(self._steps / self._steps_per_epoch)
+
+    def check_schedules(self, epochs: float) -> None:
+        """Refuses schedules that don't come to their end in a training of so many epochs.
+
+        Raises:
+            UserError: naming the schedule.
+        """
+        lengths = {name: schedule.length for name, schedule in self.weights.items()}
+        lengths["the learning rate"] = self._learning_rate.warmup_epochs if self._learning_rate else 0.0
+        for name, length in lengths.items():
+            if length > epochs:
+                raise UserError(
+                    f"The warm-up of {name} takes {length:g} epochs and the training only {epochs:g}: "
+                    "shorten it or raise trainer.max_epochs."
+                )
+
+    @property
+    def _steps(self) -> float:
+        return self.trainer.estimated_stepping_batches
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        batches = self.trainer.num_training_batches
+        return max(1, -(-int(batches) // self.trainer.accumulate_grad_batches))
+
+    def configure_optimizers(self) -> Any:
+        steps = self._steps
+        optimizer = self._optimizer(self.parameters())
+        if self._learning_rate is None:
+            return optimizer
+        per_epoch = self._steps_per_epoch
+        return {"optimizer": optimizer, "lr_scheduler": self._learning_rate.configure(optimizer, int(steps), per_epoch)}
+
+
+class NotFinite(Exception):
+    """A figure of the objective became NaN or infinite.
+
+    Args:
+        stage: ``train``, ``val`` or ``test``.
+        step: the global step at which it was seen first.
+        term: the figure's name.
+    """
+
+    def __init__(self, stage: str, step: int, term: str):
+        super().__init__(f"{stage}/{term} is not finite at step {step}")
+        self.stage, self.step, self.term = stage, step, term
+
+
+def _weight(schedule: Schedule | None, epoch: float | None) -> float:
+    if schedule is None:
+        return 1.0
+    return schedule.final if epoch is None else schedule.at(epoch)

@@ -1,0 +1,153 @@
+"""From the words of a command to a checked configuration, before anything heavy is imported."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from lit_ae.errors import UserError
+from pipelines.catalogue import Catalogue, closest, flatten
+from pipelines.signatures import Sources
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPES = ROOT / "pipelines" / "recipes"
+DEFAULT_RECIPE = "vae_digits"
+
+
+class Request(NamedTuple):
+    """A command, read.
+
+    Attributes:
+        arguments: what the parser is given: configuration files first, then the flags that change them.
+        resume: the id of the run to go on with, or None.
+    """
+
+    arguments: list[str]
+    resume: str | None
+
+
+def own_options() -> dict[str, str]:
+    """The options that belong to the command itself, with their help."""
+    sources = Sources([ROOT / "pipelines" / "options.py"], "object")
+    groups = {"tracking": "Tracking", "evaluation": "Evaluation", "early_stopping": "Stopping"}
+    grouped = {
+        f"{group}.{parameter.name}": f"{parameter.help} (default {parameter.default})"
+        for group, name in groups.items()
+        for parameter in sources.entry(name).parameters.values()
+    }
+    return {
+        "recipe": f"An experiment of pipelines/recipes by name, or a YAML file (default {DEFAULT_RECIPE}).",
+        "resume": "Go on with this run (its id) from its last checkpoint, in the same MLflow run.",
+        **grouped,
+    }
+
+
+def read(argv: list[str]) -> Request:
+    """Expands recipes and ``runs:/`` addresses, and checks every name; ``--help`` prints and ends the program.
+
+    Raises:
+        UserError: for a name that nothing answers to, or a file that can't be read.
+    """
+    catalogue, own = Catalogue(ROOT), own_options()
+    options = list(_options(argv))
+    _answer_help(options, catalogue, own)
+    flags = [(name, value) for name, value in options if name not in ("recipe", "resume", "config")]
+    given = {name: value for name, value in options if name in ("recipe", "resume") and value}
+    files = [_recipe(given["recipe"])] if "recipe" in given else []
+    files += [_local_file(value or "") for name, value in options if name == "config"]
+    if "resume" in given and not files:
+        files = [_local_file(f"runs:/{given['resume']}/config.yaml", _output_dir(flags))]
+    if not files and "model" not in dict(flags):
+        files = [_recipe(DEFAULT_RECIPE)]
+    catalogue.check([*(option for file in files for option in flatten(_yaml(file))), *flags], own)
+    arguments = [f"--config={file}" for file in files]
+    arguments += [f"--{name}" if value is None else f"--{name}={value}" for name, value in flags]
+    return Request(arguments, given.get("resume"))
+
+
+def _options(argv: list[str]) -> Iterator[tuple[str, str | None]]:
+    """``--a=1 --b 2 --c`` as pairs of name and value."""
+    words = list(argv)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--"):
+            raise UserError(f"'{word}' is not an option: options begin with --, see --help.")
+        name, is_joined, value = word[2:].partition("=")
+        if is_joined:
+            yield name, value
+        else:
+            yield name, words.pop(0) if words and not words[0].startswith("--") else None
+
+
+def _answer_help(options: list[tuple[str, str | None]], catalogue: Catalogue, own: dict[str, str]) -> None:
+    for name, value in options:
+        if name.partition(".")[0] == "help":
+            print(catalogue.help_text_of(value) if value else catalogue.help_text(own))
+            sys.exit(0)
+
+
+def _recipe(name: str) -> Path:
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return _local_file(name)
+    known = {file.stem: file for file in sorted(RECIPES.glob("*.yaml"))}
+    if name not in known:
+        nearest = closest(name, known)
+        hint = f": did you mean {nearest}?" if nearest else "."
+        raise UserError(f"Unknown recipe '{name}'{hint} Known: {', '.join(known)}.")
+    return known[name]
+
+
+def _output_dir(flags: list[tuple[str, str | None]]) -> Path:
+    return Path(dict(flags).get("tracking.output_dir") or "outputs")
+
+
+def _local_file(address: str, output_dir: Path = Path("outputs")) -> Path:
+    """A readable local file for a path or ``runs:/<run id>/<artefact>``."""
+    path = Path(address)
+    if address.startswith("runs:/"):
+        run_id, _, artefact = address.removeprefix("runs:/").strip("/").partition("/")
+        path = output_dir / run_id / artefact
+        if not path.is_file():
+            path = _downloaded(run_id, artefact)
+    if not path.is_file():
+        raise UserError(f"There is no file {address}: give --config a YAML file or runs:/<run id>/config.yaml.")
+    return path
+
+
+def _downloaded(run_id: str, artefact: str) -> Path:
+    from pipelines.artifacts import download
+
+    return download(run_id, artefact)
+
+
+def _yaml(file: Path) -> dict[str, object]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{file} can't be read as YAML: {reason}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file} must hold sections such as model: and data:, and holds {type(content).__name__}.")
+    return content
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turns a user's mistake into one line on standard error and exit code 2."""
+    try:
+        yield
+    except UserError as error:
+        if int(os.environ.get("LOCAL_RANK") or os.environ.get("RANK") or 0) == 0:
+            print(f"lit-ae: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def run(command: Callable[[Request], int], argv: list[str] | None = None) -> int:
+    """Reads the command line and hands it to ``command``, whose exit code it returns."""
+    with one_line_errors():
+        return command(read(sys.argv[1:] if argv is None else argv))

@@ -1,0 +1,97 @@
+"""The pictures of a trained model: what people look at first."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data.base import LitData
+from lit_ae.module import LitAutoencoder
+from pipelines import pictures
+from pipelines.callbacks import draw_reconstructions
+from pipelines.evaluation import Verdict
+from pipelines.tracking import Tracker
+
+STEPS = 10
+VALUES = np.linspace(-3, 3, 9)
+
+
+def draw_portfolio(
+    model: LitAutoencoder,
+    data: LitData,
+    verdict: Verdict,
+    history: Mapping[str, Sequence[tuple[float, float]]],
+    tracker: Tracker,
+) -> Path:
+    """Draws every picture that makes sense for the model, logs them, and returns their folder."""
+    folder = tracker.directory / "pictures"
+    what = f"{type(model).__name__} on {data.spec.name}"
+    test = data.split("test")
+    drawn = [draw_reconstructions(model, test.x[:10], folder / "reconstructions.png", "test split")]
+    drawn.append(
+        pictures.learning_curves(history, folder / "learning_curves.png", f"{what}: every term of the objective")
+    )
+    drawn.append(
+        pictures.error_histogram(
+            verdict.errors, folder / "errors.png", f"{what}: test errors", "MSE per feature",
+            baseline=verdict.pca_errors, labels=test.y, class_names=data.spec.classes,
+        )
+    )
+    for method in ("pca", "tsne"):
+        drawn.append(_latent_map(verdict, test.y, data, method, folder, what))
+    drawn.append(_interpolations(model, test.x, folder, what))
+    drawn.append(_traversals(model, verdict, folder, what))
+    if model.prior is not None:
+        drawn.append(_samples(model, folder, what))
+    if verdict.kl is not None:
+        drawn.append(pictures.kl_per_dimension(verdict.kl, folder / "kl.png", f"{what}: KL of each latent dimension"))
+    for path in drawn:
+        tracker.log_file(path, "pictures")
+    return folder
+
+
+def _latent_map(verdict: Verdict, y: torch.Tensor | None, data: LitData, method: str, folder: Path, what: str) -> Path:
+    shown = pictures.project(verdict.codes, method)
+    labels = None if y is None else y[torch.from_numpy(shown.rows)]
+    path = folder / f"latent_{method}.png"
+    return pictures.latent_map(shown.points, labels, data.spec.classes, path, f"{what}: test codes", axes=shown.axes)
+
+
+@torch.no_grad()
+def _interpolations(model: LitAutoencoder, x: torch.Tensor, folder: Path, what: str) -> Path:
+    """Six pairs of test samples, and what is decoded between their codes."""
+    starts, ends = x[:6], x[6:12]
+    share = torch.linspace(0, 1, STEPS)[:, None]
+    rows = []
+    for start, end in zip(starts, ends, strict=False):
+        a, b = model.encode(torch.stack([start, end]))
+        decoded = model.decode(a + share * (b - a))
+        rows.append(torch.cat([start[None], decoded[1:-1], end[None]]))
+    title = f"{what}: interpolations between test samples"
+    return pictures.interpolation_grid(torch.stack(rows), folder / "interpolations.png", title, model.spec.value_range)
+
+
+@torch.no_grad()
+def _traversals(model: LitAutoencoder, verdict: Verdict, folder: Path, what: str) -> Path:
+    """Each latent dimension moved by -3 to 3 (of its standard deviation where there is no prior), others at the mean."""
+    spread = torch.ones(model.latent_dim) if model.prior is not None else verdict.codes.std(0)
+    centre = torch.zeros(model.latent_dim) if model.prior is not None else verdict.codes.mean(0)
+    importance = verdict.kl if verdict.kl is not None else verdict.codes.var(0)
+    order = importance.argsort(descending=True)[: pictures.MOST_TRAVERSALS].tolist()
+    grid = []
+    for dimension in order:
+        codes = centre.repeat(len(VALUES), 1)
+        codes[:, dimension] += torch.from_numpy(VALUES).float() * spread[dimension]
+        grid.append(model.decode(codes))
+    kl = None if verdict.kl is None else verdict.kl[order]
+    unit = "" if model.prior is not None else " (in standard deviations)"
+    title = f"{what}: one latent dimension at a time{unit}"
+    path = folder / "traversals.png"
+    return pictures.traversal_grid(torch.stack(grid), VALUES, order, path, title, kl, model.spec.value_range)
+
+
+@torch.no_grad()
+def _samples(model: LitAutoencoder, folder: Path, what: str) -> Path:
+    drawn = model.sample(64, torch.Generator().manual_seed(0))
+    return pictures.sample_grid(drawn, folder / "samples.png", f"{what}: samples from the prior", model.spec.value_range)
