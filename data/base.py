@@ -12,6 +12,7 @@ from torch import Tensor
 
 from data.loading import GlobalBatchSampler, TensorLoader, TensorSplit, draw_binary
 from lit_ae.errors import UserError
+from lit_ae.randomness import run_seed
 from lit_ae.spec import DataSpec
 
 Role = Literal["fit", "tune", "test"]
@@ -36,22 +37,26 @@ class LitData(L.LightningDataModule, ABC):
         root: folder of the data files; by default what the environment variable LIT_AE_DATA says, or else
             ``~/.cache/lit_ae``.
         batch_size: rows of one optimizer step, over all processes together.
-        seed: of the order of the training rows and of what is drawn from them.
+        seed: of the order of the training rows and of what is drawn from them; by default the run's own
+            (``seed_everything``).
         fit_rows: train on the first so many rows only, for a quick look; all of them by default.
 
     Raises:
         UserError: if a value makes no sense.
     """
 
-    def __init__(self, root: str | None = None, batch_size: int = 128, seed: int = 0, fit_rows: int | None = None):
+    def __init__(self, root: str | None = None, batch_size: int = 128, seed: int | None = None, fit_rows: int | None = None):
         super().__init__()
         require_at_least("batch_size", batch_size, 2)
-        require_at_least("seed", seed, 0)
+        if seed is not None:
+            require_at_least("seed", seed, 0)
         if fit_rows is not None:
             require_at_least("fit_rows", fit_rows, 2)
         self.root = Path(root or os.environ.get("LIT_AE_DATA") or "~/.cache/lit_ae").expanduser()
         self.batch_size, self.seed, self.fit_rows = batch_size, seed, fit_rows
         self._splits: dict[Role, TensorSplit] = {}
+        self._train_loader: TensorLoader | None = None
+        self._position: dict[str, int] | None = None
 
     @property
     @abstractmethod
@@ -113,7 +118,22 @@ class LitData(L.LightningDataModule, ABC):
 
     def train_dataloader(self) -> TensorLoader:
         """The training rows, in an order of its own for every epoch."""
-        return self._loader(self._split_for_training("fit"), shuffle=True)
+        self._train_loader = self._loader(self._split_for_training("fit"), shuffle=True)
+        if self._position is not None:
+            self._train_loader.load_state_dict(self._position)
+            self._position = None
+        return self._train_loader
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the training stands in its epoch. Lightning keeps it in the checkpoint."""
+        return self._train_loader.state_dict() if self._train_loader else {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """The next training loader goes on where ``state`` was taken.
+
+        Lightning hands the loader's own state back too late where the model has asked for the number of steps.
+        """
+        self._position = state or None
 
     def val_dataloader(self) -> TensorLoader:
         """The tuning rows, in order."""
@@ -129,9 +149,10 @@ class LitData(L.LightningDataModule, ABC):
         return TensorSplit(spec.preprocessing.apply(rows.raw), rows.y, binarize)
 
     def _loader(self, split: TensorSplit, shuffle: bool) -> TensorLoader:
+        seed = run_seed() if self.seed is None else self.seed
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return TensorLoader(
-            split, GlobalBatchSampler(len(split), self.batch_size, shuffle, self.seed, rank, world_size)
+            split, GlobalBatchSampler(len(split), self.batch_size, shuffle, seed, rank, world_size)
         )
 
 

@@ -1,7 +1,6 @@
 """The loading that all data sets share: tensors in memory, one indexing operation a batch."""
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from lit_ae.batch import Batch
+from lit_ae.randomness import mix
 from lit_ae.errors import UserError
 
 
@@ -150,11 +150,6 @@ class TensorLoader(DataLoader[Batch]):
 def draw_binary(x: Tensor, seed: int) -> Tensor:
     """Draws from Bernoulli(x): 0 or 1, of x's shape and type, the same for the same seed."""
     return (torch.rand(x.shape, generator=torch.Generator().manual_seed(seed)) < x).to(x.dtype)
-
-
-def mix(*numbers: int) -> int:
-    """One 63-bit seed from several numbers, the same on every machine."""
-    return int.from_bytes(blake2b(repr(numbers).encode(), digest_size=8).digest(), "big") >> 1
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -23,12 +23,12 @@ class Described:
 
 
 def describe(value: Any) -> Any:
-    """Plain values for ``value``: an object is ``{"object": path, "with": arguments}``, a class ``{"class": …}``."""
+    """Plain values for ``value``: an object is ``{"object": path, "with": arguments}``, a class the same with ``"class"``."""
     if isinstance(value, functools.partial):
         made = next(part for part in (value.func, *value.args) if isinstance(part, type))
         return {**describe(made), "with": describe(value.keywords)}
     if isinstance(value, type):
-        return {"class": f"{value.__module__}.{value.__qualname__}"}
+        return {"class": f"{value.__module__}.{value.__qualname__}", "with": {}}
     if isinstance(value, Described):
         return {"object": f"{type(value).__module__}.{type(value).__qualname__}", "with": describe(value.init_args)}
     if isinstance(value, dict):

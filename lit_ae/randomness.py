@@ -1,24 +1,24 @@
 """Random numbers as a pure function of seed, step and process, so that a resumed training draws what it would have."""
 
 import os
+from hashlib import blake2b
 
 import torch
 
 
 def mix(*numbers: int) -> int:
-    """One 63-bit seed from several numbers (the finalizer of SplitMix64; Steele et al. 2014)."""
-    state = 0
-    for number in numbers:
-        state = (state + number + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-        state ^= state >> 31
-    return state >> 1
+    """One 63-bit seed from several numbers, the same on every machine."""
+    return int.from_bytes(blake2b(repr(numbers).encode(), digest_size=8).digest(), "big") >> 1
+
+
+def run_seed() -> int:
+    """The seed of the run: what Lightning's ``seed_everything`` was given, else 0."""
+    return int(os.environ.get("PL_GLOBAL_SEED", 0))
 
 
 def seed_step(step: int, rank: int, device: torch.device) -> None:
-    """Seeds torch's generator of the device for one step; the run's seed is Lightning's ``PL_GLOBAL_SEED``."""
-    seed = mix(int(os.environ.get("PL_GLOBAL_SEED", 0)), step, rank)
+    """Seeds torch's generators for one step of this process."""
+    seed = mix(run_seed(), step, rank)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
     torch.default_generator.manual_seed(seed)

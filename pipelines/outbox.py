@@ -192,7 +192,7 @@ class Sender:
 
     def flush(self, patience: float) -> bool:
         """Wait until all is sent; give up after ``patience`` seconds in which nothing went through."""
-        self._progress, self._attempts, self._retry_postponed_at = time.monotonic(), 0, 0.0
+        self._progress, self._attempts = time.monotonic(), 0
         self._hurry.set()
         self._wake.set()
         while not self.outbox.is_empty and self._thread.is_alive():
@@ -224,7 +224,7 @@ class Sender:
 
     def _next(self) -> list[Record]:
         batch = self.outbox.next_batch()
-        if not batch and time.monotonic() >= self._retry_postponed_at:
+        if not batch and (self._hurry.is_set() or time.monotonic() >= self._retry_postponed_at):
             batch = self.outbox.next_postponed()
         return batch
 

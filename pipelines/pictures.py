@@ -30,7 +30,7 @@ PALETTE = [mpl.colors.to_hex(colour) for colour in mpl.color_sequences["petroff1
 BLUE, ORANGE, RED = PALETTE[:3]
 INK, GREY, PALE = "#222222", "#8a8a8a", "#d8d8d8"
 MOST_TRAVERSALS = 20
-LEGEND: dict[str, Any] = {"framealpha": 0.85, "edgecolor": "none", "fontsize": 8.5, "title_fontsize": 8.5, "labelcolor": INK}
+LEGEND: dict[str, Any] = {"framealpha": 0.85, "edgecolor": "none", "fontsize": 8.5, "title_fontsize": 8.5}
 SPREAD = "(spread at random)"
 
 
@@ -149,9 +149,8 @@ def project(codes: Array, method: str = "pca", seed: int = 0, max_rows: int = 20
         return Projection(np.column_stack([flat, random.uniform(-1, 1, len(flat))]), rows, ("z0", SPREAD))
     if flat.shape[1] == 2:
         return Projection(flat, rows, ("z0", "z1"))
-    if method == "tsne" and len(np.unique(flat, axis=0)) > 3:
-        return Projection(*_tsne(flat, rows, seed))
-    return Projection(*_pca(flat, rows))
+    points, axes = _tsne(flat, seed) if method == "tsne" and len(np.unique(flat, axis=0)) > 3 else _pca(flat)
+    return Projection(points, rows, axes)
 
 
 def latent_map(
@@ -264,8 +263,7 @@ def kl_per_dimension(kl: Array, path: str | Path, title: str, threshold: float =
     panel.axhline(threshold, color=GREY, linewidth=0.8, linestyle="--")
     panel.set(xlim=(-0.7, max(len(nats), 8) - 0.3), ylim=(0, None))
     _axis_names(panel, "latent dimension, largest KL first", "KL to the prior (nats)")
-    panel.set_xticks(np.arange(len(nats)), [str(dimension) for dimension in order])
-    panel.tick_params(axis="x", labelbottom=few, bottom=few)
+    panel.set_xticks(np.arange(len(nats)) if few else [], [str(dimension) for dimension in order] if few else [])
     if len(nats) > 24:
         panel.tick_params(axis="x", labelsize=7, rotation=90)
     marks = [
@@ -369,13 +367,13 @@ def _image_grid(
     framed: bool = False,
 ) -> Path:
     """Rows of ``(columns, H, W, 3)`` as one mosaic; rows of another resolution are brought to the first one's."""
-    height, width = (side * max(1, round(96 / max(rows[0].shape[1:3]))) for side in rows[0].shape[1:3])
+    height, width = _cell_size(*rows[0].shape[1:3])
     gap, columns = max(2, max(height, width) // 24), len(rows[0])
-    mosaic = np.ones((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3))
+    mosaic = np.ones((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), dtype=np.float32)
     for down, row in enumerate(rows):
         for across, image in enumerate(row):
             top, left = down * (height + gap), across * (width + gap)
-            mosaic[top : top + height, left : left + width] = _enlarged(image, height, width)
+            mosaic[top : top + height, left : left + width] = _resized(image, height, width)
     inches = min(1.4 if max(height, width) <= 128 else 2.2, 9.5 / columns, 12 / len(rows)) / max(height, width)
     figure = Figure(figsize=(mosaic.shape[1] * inches, mosaic.shape[0] * inches), facecolor="white")
     panel = figure.add_axes((0, 0, 1, 1))
@@ -392,7 +390,14 @@ def _image_grid(
     return _save(figure, path)
 
 
-def _enlarged(image: np.ndarray, height: int, width: int) -> np.ndarray:
+def _cell_size(height: int, width: int) -> tuple[int, int]:
+    """Pixels of the mosaic for an image: small ones a whole number of times enlarged, huge ones brought down."""
+    longer = max(height, width)
+    scale = max(1, round(96 / longer)) if longer <= 512 else 512 / longer
+    return max(1, int(height * scale)), max(1, int(width * scale))
+
+
+def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
     down = np.arange(height) * image.shape[0] // height
     across = np.arange(width) * image.shape[1] // width
     return image[down[:, None], across]
@@ -457,21 +462,21 @@ def _overlaid_lines(layers: Mapping[str, np.ndarray], path: str | Path, title: s
     return _save(figure, path)
 
 
-def _pca(codes: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+def _pca(codes: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
     if len(codes) < 2:
-        return np.zeros((len(codes), 2)), rows, ("first principal component", "second principal component")
+        return np.zeros((len(codes), 2)), ("first principal component", "second principal component")
     pca = PCA(n_components=2, svd_solver="full")
     with np.errstate(invalid="ignore"):
         points = pca.fit_transform(codes)
     first, second = (f"{share:.1%}".replace("%", " %") for share in np.nan_to_num(pca.explained_variance_ratio_))
     said = "{} principal component, {} of the variance"
-    return points, rows, (said.format("first", first), said.format("second", second))
+    return points, (said.format("first", first), said.format("second", second))
 
 
-def _tsne(codes: np.ndarray, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+def _tsne(codes: np.ndarray, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
     perplexity = min(30.0, (len(codes) - 1) / 3)
     points = TSNE(perplexity=perplexity, random_state=seed).fit_transform(codes)
-    return points, rows, (f"t-SNE 1, perplexity {perplexity:.3g}", "t-SNE 2")
+    return points, (f"t-SNE 1, perplexity {perplexity:.3g}", "t-SNE 2")
 
 
 def _classes(
@@ -506,9 +511,9 @@ def _name_classes(panel: Axes, points: np.ndarray, classes: Sequence[tuple[str, 
         handles=marks,
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),
-        **LEGEND,
         ncols=-(-len(classes) // 20),
         handletextpad=0.2,
+        **LEGEND,
     )
     if len(classes) > 20 or len(points) < 5 * len(classes):
         return

@@ -57,7 +57,9 @@ def tracking_uri() -> str:
     """MLflow's tracking URI; a sqlite file by its absolute path."""
     uri = mlflow.get_tracking_uri()
     path = sqlite_path(uri)
-    return uri if path is None else f"sqlite:///{path.absolute()}"
+    if path is None:
+        return uri
+    return make_url(uri).set(database=str(path.absolute())).render_as_string(hide_password=False)
 
 
 def without_password(uri: str) -> str:
@@ -215,7 +217,9 @@ def _what_to_do(uri: str, error: Exception) -> str:
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
         )
     if is_remote(uri):
-        return f"The tracking server {place} does not answer as one: start it, or set MLFLOW_TRACKING_URI to another."
+        silent = isinstance(error, TimeoutError) or str(error).startswith("API request to http")
+        what = "does not answer" if silent else f"does not answer as MLflow does ({summary(error)})"
+        return f"The tracking server {place} {what}: start it, or set MLFLOW_TRACKING_URI to another."
     if sqlite_path(uri) is not None:
         return f"The tracking store {place} cannot be used ({summary(error)}): set MLFLOW_TRACKING_URI to another file."
     if "://" not in uri or uri.startswith("file:"):

@@ -275,10 +275,10 @@ class _SystemMetrics(threading.Thread):
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
         monitor = SystemMetricsMonitor(self._tracker.run_id, tracking_uri=self._tracker.uri)
-        interval = 1.0
-        while not self._stopped.is_set():
+        interval, ended = 1.0, False
+        while not ended:
             monitor.collect_metrics()
-            self._stopped.wait(min(interval, monitor.sampling_interval))
+            ended = self._stopped.wait(min(interval, monitor.sampling_interval))
             interval *= 1.3
             step = int(time.time() - self._start_time / 1000)
             metrics = monitor.aggregate_metrics()

@@ -76,7 +76,7 @@ def test_every_direct_dependency_is_pinned_and_constrained_alike() -> None:
 
 def test_constraints_are_pins_and_nothing_else() -> None:
     assert [line for line in CONSTRAINTS if not re.fullmatch(r"[\w.-]+==[\w.+]+", line)] == []
-    assert CONSTRAINTS == sorted(CONSTRAINTS, key=str.lower)
+    assert sorted(CONSTRAINTS, key=str.lower) == CONSTRAINTS
 
 
 def test_every_import_is_declared() -> None:

@@ -196,7 +196,7 @@ def test_the_command_line_knows_the_options_of_all_levels() -> None:
     module = parser().instantiate(config).data
     assert isinstance(module, data.MNIST)
     assert (module.tune_rows, module.binarize, module.batch_size, module.root) == (9, "dynamic", 64, Path("/r"))
-    assert config.data.init_args.seed == 0
+    assert config.data.init_args.seed is None
 
 
 @pytest.mark.parametrize("flag", ["--data.batchsize=64", "--data.binarize=dynmic", "--data.batch_size=few"])

@@ -1,0 +1,193 @@
+"""What every variant must hold to, whatever it asks of the code. A new variant joins by one line in CASES."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+
+from data import Digits
+from lit_ae.batch import Batch
+from lit_ae.corruptions import GaussianNoise
+from lit_ae.likelihoods import Bernoulli, Gaussian
+from lit_ae.module import LitAutoencoder
+from lit_ae.networks import MLP, Conv
+from lit_ae.optimization import Cosine
+from lit_ae.schedules import LinearWarmup
+from lit_ae.serving.files import load, save
+from lit_ae.variants import VAE, Autoencoder
+
+small_conv = partial(Conv, channels=[4, 8])
+small_mlp = partial(MLP, hidden=[32])
+
+CASES: dict[str, Callable[..., LitAutoencoder]] = {
+    "autoencoder": partial(Autoencoder, network=small_mlp),
+    "autoencoder, tied": partial(Autoencoder, network=partial(MLP, hidden=[32], tied=True)),
+    "autoencoder, conv, denoising": partial(Autoencoder, network=small_conv, corruption=partial(GaussianNoise, sigma=0.2)),
+    "vae": partial(VAE, network=small_mlp, likelihood=Bernoulli, beta=LinearWarmup(0.7, 1)),
+    "vae, conv, learned variance, free bits": partial(
+        VAE, network=small_conv, likelihood=partial(Gaussian, variance="learned"), free_bits=0.05
+    ),
+    "vae, predicted variance, denoising": partial(
+        VAE, network=small_mlp, likelihood=partial(Gaussian, variance="predicted", bounded=True), corruption=GaussianNoise
+    ),
+    "vae, importance-weighted": partial(VAE, network=small_mlp, likelihood=Bernoulli, importance_samples=5),
+}  # fmt: skip
+
+
+@pytest.fixture(params=CASES, ids=str)
+def make(request):
+    """Makes the variant with the same weights every time."""
+
+    def made(**changes):
+        L.seed_everything(11, verbose=False)
+        return CASES[request.param](Digits().spec, latent_dim=6, **changes)
+
+    return made
+
+
+@pytest.fixture
+def data():
+    return Digits(batch_size=50, fit_rows=150, seed=1)
+
+
+def quiet_trainer(**options):
+    return L.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+        **{"enable_checkpointing": False, "inference_mode": False, "use_distributed_sampler": False, **options},
+    )  # fmt: skip
+
+
+def batch_of(data, rows=20):
+    split = data.split("fit")
+    return Batch(split.x[:rows], split.y[:rows])
+
+
+def test_the_loss_is_finite_and_gradients_reach_every_parameter(make, data):
+    model = make().train()
+    loss, means = model.objective(batch_of(data), epoch=2.0)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(mean.ndim == 0 and mean.isfinite() for mean in means.values())
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
+def test_terms_are_per_sample_and_weighted_into_the_loss(make, data):
+    model = make().eval()
+    x = batch_of(data).x
+    torch.manual_seed(3)
+    passed = model.forward_pass(x, model.corrupt(x))
+    terms = model.terms(passed)
+    assert all(term.shape == (len(x),) for term in terms.values())
+    expected = sum((model.weights[n].at(0.5) if n in model.weights else 1.0) * t.mean() for n, t in terms.items())
+    torch.manual_seed(3)
+    loss, _ = model.objective(Batch(x), epoch=0.5)
+    assert torch.allclose(loss, expected, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_output_i_depends_on_input_i_alone(make, data):
+    model = make().eval()
+    x = batch_of(data).x
+    changed = x.clone()
+    changed[7:] = torch.rand_like(changed[7:])
+    assert torch.allclose(model(x)[:7], model(changed)[:7], atol=1e-6)
+    assert not torch.allclose(model(x)[7:], model(changed)[7:], atol=1e-3)
+
+
+@torch.no_grad()
+def test_inference_is_deterministic_and_leaves_the_random_state_alone(make, data):
+    model = make().eval()
+    x = batch_of(data).x
+    state = torch.get_rng_state()
+    assert torch.equal(model(x), model(x))
+    assert torch.equal(model.encode(x), model.encode(x))
+    assert torch.equal(state, torch.get_rng_state())
+    assert model(x).shape == x.shape
+    assert model.encode(x).shape == (len(x), 6)
+
+
+def test_the_input_is_left_as_it_was(make, data):
+    batch = batch_of(data)
+    before = batch.x.clone()
+    make().objective(batch, epoch=1.0)
+    assert torch.equal(batch.x, before)
+
+
+@torch.no_grad()
+def test_saved_and_loaded_equal(make, data, tmp_path):
+    model = make().eval()
+    save(model, tmp_path)
+    loaded = load(tmp_path)
+    x = batch_of(data).x
+    assert torch.equal(model(x), loaded(x))
+    assert loaded.description == model.description
+    assert {path.name for path in tmp_path.iterdir()} == {"model.json", "weights.safetensors"}
+
+
+def test_stopped_and_resumed_equals_never_stopped(make, data, tmp_path):
+    """Bit for bit, in the middle of an epoch and at its end; 3 steps an epoch, 3 epochs."""
+    whole = make(learning_rate=Cosine())
+    quiet_trainer(max_epochs=3).fit(whole, data)
+    for stop in (1, 2, 3, 5, 6):
+        checkpoint = tmp_path / f"{stop}.ckpt"
+        with pytest.raises(StopHere):
+            quiet_trainer(max_epochs=3, callbacks=[StopAfter(stop, checkpoint)]).fit(make(learning_rate=Cosine()), data)
+        L.seed_everything(99, verbose=False)
+        resumed = model_with_other_weights(make)
+        L.seed_everything(11, verbose=False)
+        quiet_trainer(max_epochs=3).fit(resumed, data, ckpt_path=checkpoint, weights_only=True)
+        for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+            assert torch.equal(a, b), f"{name} after a stop at step {stop}"
+
+
+def model_with_other_weights(make):
+    model = make(learning_rate=Cosine())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1)
+    return model
+
+
+class StopHere(Exception):
+    pass
+
+
+class StopAfter(L.Callback):
+    def __init__(self, step: int, path: Path):
+        self.step, self.path = step, path
+
+    def on_train_batch_end(self, trainer, *args):
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+            raise StopHere
+
+
+def test_it_overfits_one_batch(make, data):
+    model = make(optimizer=partial(torch.optim.Adam, lr=0.01)).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    batch = batch_of(data, rows=4)
+    torch.manual_seed(0)
+    before = (model.eval()(batch.x) - batch.x).square().mean().item()
+    model.train()
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss, _ = model.objective(batch, epoch=0.1)
+        loss.backward()
+        optimizer.step()
+    after = (model.eval()(batch.x) - batch.x).square().mean().item()
+    assert after < 0.35 * before
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_other_precisions_by_the_flag_alone(make, data, precision):
+    model = make()
+    trainer = quiet_trainer(max_epochs=1, precision=precision)
+    trainer.fit(model, data)
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert trainer.callback_metrics["val/loss"].isfinite()
+    wanted = torch.float64 if precision == "64-true" else torch.float32
+    assert all(p.dtype == wanted for p in model.parameters() if p.is_floating_point())
