@@ -45,7 +45,9 @@ class LitData(L.LightningDataModule, ABC):
         UserError: if a value makes no sense.
     """
 
-    def __init__(self, root: str | None = None, batch_size: int = 128, seed: int | None = None, fit_rows: int | None = None):
+    def __init__(
+        self, root: str | None = None, batch_size: int = 128, seed: int | None = None, fit_rows: int | None = None
+    ):
         super().__init__()
         require_at_least("batch_size", batch_size, 2)
         if seed is not None:
@@ -151,9 +153,7 @@ class LitData(L.LightningDataModule, ABC):
     def _loader(self, split: TensorSplit, shuffle: bool) -> TensorLoader:
         seed = run_seed() if self.seed is None else self.seed
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return TensorLoader(
-            split, GlobalBatchSampler(len(split), self.batch_size, shuffle, seed, rank, world_size)
-        )
+        return TensorLoader(split, GlobalBatchSampler(len(split), self.batch_size, shuffle, seed, rank, world_size))
 
 
 def require_at_least(option: str, value: int, lowest: int) -> None:

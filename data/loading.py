@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from lit_ae.batch import Batch
-from lit_ae.randomness import mix
 from lit_ae.errors import UserError
+from lit_ae.randomness import mix
 
 
 class BatchIndex(NamedTuple):

@@ -10,7 +10,7 @@ class Batch(NamedTuple):
 
     Attributes:
         x: samples in model space, ``(N, *spec.shape)``.
-        y: class labels ``(N,)`` of type int64, or None where the data has none. Never used by an unsupervised objective.
+        y: class labels ``(N,)`` of type int64, or None where the data has none. No unsupervised objective uses them.
         share: ``N * world_size / rows of the global batch``. A mean over ``x`` times ``share``, averaged over the
             processes, is the mean over the global batch, also where the processes' shares differ by a row.
             1.0 in a single process.

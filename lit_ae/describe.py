@@ -23,7 +23,7 @@ class Described:
 
 
 def describe(value: Any) -> Any:
-    """Plain values for ``value``: an object is ``{"object": path, "with": arguments}``, a class the same with ``"class"``."""
+    """Plain values: ``{"object": path, "with": arguments}`` for an object, the same with ``"class"`` for a class."""
     if isinstance(value, functools.partial):
         made = next(part for part in (value.func, *value.args) if isinstance(part, type))
         return {**describe(made), "with": describe(value.keywords)}

@@ -62,6 +62,7 @@ class Gaussian(Likelihood):
         self.outputs_per_feature = 2 if variance == "predicted" else 1
         self.log_var = nn.Parameter(torch.zeros(()), requires_grad=True) if variance == "learned" else None
         fixed = float(variance) if isinstance(variance, int | float) else 1.0
+        self.fixed_log_var: Tensor
         self.register_buffer("fixed_log_var", torch.tensor(fixed).log(), persistent=False)
 
     def mean(self, outputs: Tensor) -> Tensor:

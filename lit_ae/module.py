@@ -20,7 +20,7 @@ A variant says three things, and the base does the rest (training, validation an
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, final
+from typing import Any, Generic, NamedTuple, TypeVar, final
 
 import lightning as L
 import torch
@@ -41,8 +41,10 @@ from lit_ae.randomness import seed_step
 from lit_ae.schedules import Constant, Schedule
 from lit_ae.spec import DataSpec
 
+LatentT = TypeVar("LatentT", bound=Latent)
 
-class Pass(NamedTuple):
+
+class Pass(NamedTuple, Generic[LatentT]):
     """One way through the model.
 
     Attributes:
@@ -56,7 +58,7 @@ class Pass(NamedTuple):
 
     x: Tensor
     inputs: Tensor
-    latent: Latent
+    latent: LatentT
     z: Tensor
     log_likelihood: Tensor
     extra: dict[str, Any]
@@ -109,13 +111,13 @@ class LitAutoencoder(Described, L.LightningModule):
         """The latent of ``x`` ``(N, *spec.shape)``."""
         return Point(self.network.encode(x))
 
-    def forward_pass(self, x: Tensor, inputs: Tensor) -> Pass:
+    def forward_pass(self, x: Tensor, inputs: Tensor) -> Pass[Any]:
         """From the (corrupted) inputs through the latent to the likelihood of the clean x."""
         latent = self.posterior(inputs)
         z = latent.sample(self.draws)
         return Pass(x, inputs, latent, z, self.log_likelihood(x, z), {})
 
-    def terms(self, passed: Pass) -> dict[str, Tensor]:
+    def terms(self, passed: Pass[Any]) -> dict[str, Tensor]:
         """The objective's terms by name: costs in nats, ``(N,)`` each."""
         return {"reconstruction": -passed.log_likelihood.mean(0)}
 
@@ -157,10 +159,14 @@ class LitAutoencoder(Described, L.LightningModule):
         return mean + (total - mean).detach()
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """``count`` expected x, ``(count, *spec.shape)``, for codes drawn from the prior; needs a generative variant."""
+        """``count`` expected x ``(count, *spec.shape)`` for codes drawn from the prior.
+
+        Raises:
+            UserError: the variant is not generative.
+        """
         if self.prior is None:
             raise UserError(f"{type(self).__name__} has no prior to sample from: use a generative variant such as VAE.")
-        return self.decode(self.prior.sample(count, generator).to(self.device, self.dtype))
+        return self.decode(self.prior.sample(count, generator).to(next(self.parameters())))
 
     @property
     def description(self) -> dict[str, Any]:
@@ -181,7 +187,8 @@ class LitAutoencoder(Described, L.LightningModule):
         passed = self.forward_pass(batch.x, self.corrupt(batch.x))
         means = {name: term.mean() for name, term in self.terms(passed).items()}
         weights = self.weights
-        loss = sum(_weight(weights.get(name), epoch) * mean for name, mean in means.items())
+        weighted = [_weight(weights.get(name), epoch) * mean for name, mean in means.items()]
+        loss = torch.stack(weighted).sum()
         return loss, means
 
     @final
@@ -225,7 +232,8 @@ class LitAutoencoder(Described, L.LightningModule):
         means = self._means[stage]
         figures = means.compute()
         means.reset()
-        self.log_dict({f"{stage}/{name}": value for name, value in figures.items()}, prog_bar=False)
+        self.log(f"{stage}/loss", figures.pop("loss"), prog_bar=True)
+        self.log_dict({f"{stage}/{name}": value for name, value in figures.items()})
 
     def on_train_epoch_end(self) -> None:
         self._report("train")

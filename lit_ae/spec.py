@@ -35,7 +35,9 @@ class DataSpec:
     ):
         self.name, self.kind, self.shape = name, kind, tuple(shape)
         self.preprocessing = preprocessing
-        self.value_range = tuple(value_range) if value_range is not None else None
+        self.value_range: tuple[float, float] | None = None
+        if value_range is not None:
+            self.value_range = (value_range[0], value_range[1])
         self.binarize, self.classes, self.synthetic = binarize, tuple(classes), synthetic
 
     @property

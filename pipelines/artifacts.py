@@ -23,4 +23,6 @@ def download(run_id: str, artifact: str) -> Path:
         folder = tempfile.mkdtemp(prefix="lit_ae_")
         return Path(download_artifacts(run_id=run_id, artifact_path=artifact, dst_path=folder, tracking_uri=uri))
     except (MlflowException, OSError) as error:
-        raise UserError(f"The run {run_id} at {uri} has no {artifact}: check the id and MLFLOW_TRACKING_URI.") from error
+        raise UserError(
+            f"The run {run_id} at {uri} has no {artifact}: check the id and MLFLOW_TRACKING_URI."
+        ) from error

@@ -111,9 +111,7 @@ class LastCheckpoint(ModelCheckpoint):
     """Keeps the state at the end of the last epoch, to resume from."""
 
     def __init__(self, directory: Path):
-        super().__init__(
-            directory, "last", monitor=None, enable_version_counter=False, save_on_train_epoch_end=True
-        )
+        super().__init__(directory, "last", monitor=None, enable_version_counter=False, save_on_train_epoch_end=True)
 
 
 class History(Callback):

@@ -34,8 +34,13 @@ def draw_portfolio(
     )
     drawn.append(
         pictures.error_histogram(
-            verdict.errors, folder / "errors.png", f"{what}: test errors", "MSE per feature",
-            baseline=verdict.pca_errors, labels=test.y, class_names=data.spec.classes,
+            verdict.errors,
+            folder / "errors.png",
+            f"{what}: test errors",
+            "MSE per feature",
+            baseline=verdict.pca_errors,
+            labels=test.y,
+            class_names=data.spec.classes,
         )
     )
     for method in ("pca", "tsne"):
@@ -74,7 +79,7 @@ def _interpolations(model: LitAutoencoder, x: torch.Tensor, folder: Path, what: 
 
 @torch.no_grad()
 def _traversals(model: LitAutoencoder, verdict: Verdict, folder: Path, what: str) -> Path:
-    """Each latent dimension moved by -3 to 3 (of its standard deviation where there is no prior), others at the mean."""
+    """Each latent dimension moved by -3 to 3 (standard deviations where there is no prior), others at the mean."""
     spread = torch.ones(model.latent_dim) if model.prior is not None else verdict.codes.std(0)
     centre = torch.zeros(model.latent_dim) if model.prior is not None else verdict.codes.mean(0)
     importance = verdict.kl if verdict.kl is not None else verdict.codes.var(0)
@@ -94,4 +99,6 @@ def _traversals(model: LitAutoencoder, verdict: Verdict, folder: Path, what: str
 @torch.no_grad()
 def _samples(model: LitAutoencoder, folder: Path, what: str) -> Path:
     drawn = model.sample(64, torch.Generator().manual_seed(0))
-    return pictures.sample_grid(drawn, folder / "samples.png", f"{what}: samples from the prior", model.spec.value_range)
+    return pictures.sample_grid(
+        drawn, folder / "samples.png", f"{what}: samples from the prior", model.spec.value_range
+    )

@@ -25,7 +25,7 @@ def describe_run(model: LitAutoencoder, data: LitData) -> tuple[str, str]:
     corrupted = f", input corrupted by {type(model.corruption).__name__}" if model.corruption else ""
     made_up = " (synthetic data)" if spec.synthetic else ""
     description = (
-        f"**{variant}** with an {network} network ({parameters:,} parameters) and {model.latent_dim} latent dimensions, "
+        f"**{variant}** with a {network} network ({parameters:,} parameters), {model.latent_dim} latent dimensions, "
         f"{likelihood} likelihood{corrupted}, on **{spec.name}**{made_up}: {sizes(data)}, binarize {spec.binarize}."
     )
     return name, description
@@ -44,7 +44,11 @@ def log_provenance(tracker: Tracker, line: CommandLine, description: str, is_res
     versions = tracker.directory / "versions.txt"
     versions.write_text(installed_versions())
     tracker.log_file(versions)
-    tags = {"mlflow.note.content": description, "variant": type(model).__name__, "network": type(model.network).__name__}
+    tags = {
+        "mlflow.note.content": description,
+        "variant": type(model).__name__,
+        "network": type(model.network).__name__,
+    }
     tracker.set_tags({**tags, "data": data.spec.name, "synthetic": str(data.spec.synthetic).lower(), **code_version()})
     if is_resumed:
         return
@@ -63,7 +67,9 @@ def flat_parameters(line: CommandLine) -> dict[str, str]:
             for key, value in node.items():
                 visit(prefix if key in ("init_args",) else f"{prefix}/{key}" if prefix else str(key), value)
         elif node is not None:
-            flat[prefix.removesuffix("/class_path")] = str(node).rpartition(".")[2] if prefix.endswith("class_path") else str(node)
+            flat[prefix.removesuffix("/class_path")] = (
+                str(node).rpartition(".")[2] if prefix.endswith("class_path") else str(node)
+            )
 
     visit("", yaml.safe_load(line.resolved))
     flat["model/parameters"] = str(sum(p.numel() for p in line.model.parameters()))

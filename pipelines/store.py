@@ -144,6 +144,8 @@ def find_run(client: MlflowClient, uri: str, run_id: str) -> Run:
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
+        if error.get_http_status_code() not in (400, 404):
+            raise UserError(_what_to_do(uri, error)) from error
         raise UserError(
             f"There is no run '{run_id}' in {without_password(uri)}: take the id from the run's page, "
             "or set MLFLOW_TRACKING_URI to the store that has it."

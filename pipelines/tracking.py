@@ -243,9 +243,10 @@ class TrackingLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Pass on what Lightning logs, without the epoch that it adds."""
+        """Pass on what Lightning logs; the step is the epoch that it adds."""
         if self._tracker:
-            self._tracker.log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, step or 0)
+            epoch = int(metrics.get("epoch", step or 0))
+            self._tracker.log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, epoch)
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import TQDMProgressBar
 
 from data.base import LitData
 from lit_ae.errors import UserError
@@ -30,7 +29,8 @@ from pipelines.portfolio import draw_portfolio
 from pipelines.processes import end_process_group, is_rank_zero
 from pipelines.provenance import describe_run, log_provenance
 from pipelines.summary import print_summary, write_figures
-from pipelines.tracking import Tracker, TrackingLogger
+from pipelines.terminal import EpochLines, is_watched, keep_quiet
+from pipelines.tracking import Status, Tracker, TrackingLogger
 
 
 def train(request: Request) -> int:
@@ -39,13 +39,15 @@ def train(request: Request) -> int:
     Raises:
         UserError: for a mistake that can be seen before the run is opened; then none is.
     """
+    keep_quiet()
     line = configure(request)
     check(line)
     if not is_rank_zero():
         fit(line, None, request.resume)
         return 0
     tracker = open_run(line, request.resume)
-    status, code, reason = "FAILED", 1, None
+    status: Status = "FAILED"
+    code, reason = 1, None
     try:
         fitted = fit(line, tracker, request.resume)
         judge(line, tracker, fitted)
@@ -55,8 +57,10 @@ def train(request: Request) -> int:
         print(f"\nStopped by {stop}. Go on with: python -m pipelines.train --resume {tracker.run_id}")
     except NotFinite as bad:
         reason = str(bad)
-        print(f"\nlit-ae: Training stopped: {bad}; the last good checkpoint is {last_checkpoint(tracker)}: "
-              "lower the learning rate, or set trainer.gradient_clip_val.")
+        print(
+            f"\nlit-ae: Training stopped: {bad}; the last good checkpoint is {last_checkpoint(tracker)}: "
+            "lower the learning rate, or set trainer.gradient_clip_val."
+        )
     except UserError as error:
         reason, code = str(error), 2
         raise
@@ -112,7 +116,11 @@ def fit(line: CommandLine, tracker: Tracker | None, resume: str | None) -> Fitte
     history, stop = History(), StopBetweenSteps(directory / "last.ckpt")
     best = BestCheckpoint(directory)
     callbacks = [history, stop, *chosen_callbacks(line, tracker), best, LastCheckpoint(directory)]
-    trainer = trainer_of(line, logger=TrackingLogger(tracker) if tracker else False, callbacks=callbacks)
+    logger = TrackingLogger(tracker) if tracker else False
+    has_bar = line.trainer.progress_bar_callback is not None and is_watched()
+    trainer = trainer_of(
+        line, logger=logger, callbacks=callbacks, enable_progress_bar=has_bar, enable_model_summary=False
+    )
     with stop.listening():
         trainer.fit(line.model, line.datamodule, ckpt_path=resume_point(line, resume), weights_only=True)
     end_process_group()
@@ -125,8 +133,8 @@ def fit(line: CommandLine, tracker: Tracker | None, resume: str | None) -> Fitte
 def chosen_callbacks(line: CommandLine, tracker: Tracker | None) -> list[L.Callback]:
     """Those that an option asks for."""
     callbacks: list[L.Callback] = []
-    if line.trainer.progress_bar_callback is not None:
-        callbacks.append(TQDMProgressBar(refresh_rate=20))
+    if line.trainer.progress_bar_callback is not None and not is_watched():
+        callbacks.append(EpochLines())
     stopping = line.option("early_stopping")
     if stopping.patience is not None:
         callbacks.append(StopEarly(stopping.patience, stopping.min_delta))
@@ -167,21 +175,31 @@ def keep_checkpoints(tracker: Tracker) -> None:
 def judge(line: CommandLine, tracker: Tracker, fitted: Fitted) -> Verdict:
     """Test figures, pictures and the packed model, in this process alone."""
     model, data = fitted.model, line.datamodule
-    tester = trainer_of(line, logger=False, devices=1, num_nodes=1, strategy="auto", enable_checkpointing=False,
-                        callbacks=[], enable_progress_bar=False, enable_model_summary=False)
+    tester = trainer_of(
+        line,
+        logger=False,
+        devices=1,
+        num_nodes=1,
+        strategy="auto",
+        enable_checkpointing=False,
+        callbacks=[],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
     verdict = evaluate(model, data, line.option("evaluation"), tester)
-    tracker.log_metrics(verdict.figures, step=0)
+    step = fitted.trainer.current_epoch
+    tracker.log_metrics(verdict.figures, step)
     write_figures(verdict, tracker)
     model = model.cpu()
     pictures = draw_portfolio(model, data, verdict, fitted.history.figures, tracker)
-    pack(model, data, tracker)
+    pack(model, data, tracker, step)
     print_summary(verdict, tracker, pictures, model, data)
     return verdict
 
 
-def pack(model: LitAutoencoder, data: LitData, tracker: Tracker) -> None:
+def pack(model: LitAutoencoder, data: LitData, tracker: Tracker, step: int) -> None:
     """The one MLflow model of the run."""
     metadata: dict[str, Any] = {"variant": type(model).__name__, "data": data.spec.name, "data_digest": data.digest}
     directory = tracker.directory / "model"
     package(model, data.rows["test"].raw[:3].numpy(), directory, metadata)
-    tracker.log_model(directory)
+    tracker.log_model(directory, step=step)

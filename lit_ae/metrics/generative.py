@@ -23,13 +23,13 @@ def importance_log_likelihood(model: LitAutoencoder, x: Tensor, samples: int, ro
     The draws are worked through in pieces of at most ``rows_at_once`` decoded rows, so memory does not grow with
     ``samples``; every draw counts once, whether or not the pieces divide ``samples``.
     """
-    assert model.prior is not None
     few = max(1, min(len(x), rows_at_once // max(1, min(samples, 100))))
     return torch.cat([_piece(model, piece.to(model.device), samples, rows_at_once) for piece in x.split(few)])
 
 
 @torch.no_grad()
 def _piece(model: LitAutoencoder, x: Tensor, samples: int, rows_at_once: int) -> Tensor:
+    assert model.prior is not None
     latent = posterior_parts(model, x)
     draws_at_once = max(1, rows_at_once // len(x))
     parts = []
@@ -41,7 +41,7 @@ def _piece(model: LitAutoencoder, x: Tensor, samples: int, rows_at_once: int) ->
 
 
 def active_units(means: Tensor, threshold: float = 0.01) -> int:
-    """Latent dimensions whose posterior mean varies over the data (variance above 0.01; Burda et al. 2016, section 5.3).
+    """Latent dimensions whose posterior mean varies over the data (Burda et al. 2016, section 5.3).
 
     Args:
         means: posterior means ``(N, latent_dim)``.

@@ -38,5 +38,6 @@ def _ssim(x: Tensor, x_hat: Tensor, span: float, sigma: float) -> float:
     total = 0.0
     for some, some_hat in zip(x.split(1000), x_hat.split(1000), strict=True):
         values = structural_similarity_index_measure(some_hat, some, sigma=sigma, data_range=span, reduction="none")
+        assert isinstance(values, Tensor)
         total += values.double().sum().item()
     return total / len(x)

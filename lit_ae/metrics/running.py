@@ -35,7 +35,7 @@ class RunningMeans(Metric):
         return dict(zip(self.names, self.sums / self.rows, strict=True))
 
     def first_bad(self) -> tuple[int, str] | None:
-        """The first step of this process at which a figure was not finite, and that figure's name (waits for the device)."""
+        """The first step of this process at which a figure was not finite, and which; waits for the device."""
         steps = self.bad_step.tolist()
         first = min(steps)
         return None if first == torch.inf else (int(first), self.names[steps.index(first)])

@@ -45,7 +45,9 @@ class Conv(Network):
         widths = [spec.shape[0], *channels]
         between = (activation, normalization)
         code = sizes.latent_parameters * sizes.latent_dim
-        self.encoder = nn.Sequential(*_down(widths, kernel_size, *between), nn.Flatten(), *_code(top, hidden, code, between))
+        self.encoder = nn.Sequential(
+            *_down(widths, kernel_size, *between), nn.Flatten(), *_code(top, hidden, code, between)
+        )
         back = [*reversed(channels), sizes.outputs_per_feature * spec.shape[0]]
         self.decoder = nn.Sequential(
             *_seed(sizes.latent_dim, hidden, top, between), *_up(back, grids[::-1], kernel_size, *between)
@@ -88,7 +90,7 @@ def _up(
 ) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for i, (wide, narrow) in enumerate(itertools.pairwise(widths)):
-        odd = tuple(1 - side % 2 for side in grids[i + 1])
+        odd = (1 - grids[i + 1][0] % 2, 1 - grids[i + 1][1] % 2)
         layers.append(nn.ConvTranspose2d(wide, narrow, kernel, stride=2, padding=kernel // 2, output_padding=odd))
         if i < len(widths) - 2:
             layers += _after(narrow, act, norm, 2)

@@ -31,7 +31,7 @@ class Scorer(PythonModel):
     def load_context(self, context: Any) -> None:
         self.model = load(Path(context.artifacts["autoencoder"]))
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads hints as schema
+    def predict(self, context, model_input, params=None):  # MLflow would take type hints for a schema
         wanted = {"output": "reconstruction", "seed": 0, **(params or {})}
         raw = torch.from_numpy(np.array(model_input, dtype=np.float32))
         if wanted["output"] not in OUTPUTS:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lit_ae.errors import UserError
@@ -27,6 +26,7 @@ class VAE(LitAutoencoder):
     """
 
     latent_parameters = 2
+    prior: StandardNormal
 
     def __init__(
         self,
@@ -50,11 +50,12 @@ class VAE(LitAutoencoder):
         mean, log_var = self.network.encode(x).chunk(2, dim=1)
         return DiagonalGaussian(mean, log_var)
 
-    def terms(self, passed: Pass) -> dict[str, Tensor]:
+    def terms(self, passed: Pass[DiagonalGaussian]) -> dict[str, Tensor]:
         kl = passed.latent.kl_per_dimension()
         terms = {**super().terms(passed), "kl": kl.sum(1)}
         if self.free_bits:
-            terms["free_bits"] = (self.free_bits - self.mean_over_processes(kl.mean(0))).clamp(min=0).sum().expand(len(kl))
+            lacking = (self.free_bits - self.mean_over_processes(kl.mean(0))).clamp(min=0)
+            terms["free_bits"] = lacking.sum().expand(len(kl))
         if self.draws > 1:
             log_ratio = self.prior.log_prob(passed.z) - passed.latent.log_prob(passed.z)
             log_weights = passed.log_likelihood + log_ratio

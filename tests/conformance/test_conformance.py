@@ -21,17 +21,21 @@ from lit_ae.variants import VAE, Autoencoder
 
 small_conv = partial(Conv, channels=[4, 8])
 small_mlp = partial(MLP, hidden=[32])
+slight_noise = partial(GaussianNoise, sigma=0.2)
 
 CASES: dict[str, Callable[..., LitAutoencoder]] = {
     "autoencoder": partial(Autoencoder, network=small_mlp),
     "autoencoder, tied": partial(Autoencoder, network=partial(MLP, hidden=[32], tied=True)),
-    "autoencoder, conv, denoising": partial(Autoencoder, network=small_conv, corruption=partial(GaussianNoise, sigma=0.2)),
+    "autoencoder, conv, denoising": partial(Autoencoder, network=small_conv, corruption=slight_noise),
     "vae": partial(VAE, network=small_mlp, likelihood=Bernoulli, beta=LinearWarmup(0.7, 1)),
     "vae, conv, learned variance, free bits": partial(
         VAE, network=small_conv, likelihood=partial(Gaussian, variance="learned"), free_bits=0.05
     ),
     "vae, predicted variance, denoising": partial(
-        VAE, network=small_mlp, likelihood=partial(Gaussian, variance="predicted", bounded=True), corruption=GaussianNoise
+        VAE,
+        network=small_mlp,
+        likelihood=partial(Gaussian, variance="predicted", bounded=True),
+        corruption=GaussianNoise,
     ),
     "vae, importance-weighted": partial(VAE, network=small_mlp, likelihood=Bernoulli, importance_samples=5),
 }  # fmt: skip

@@ -47,7 +47,9 @@ def test_the_loss_is_reconstruction_plus_beta_times_kl_in_nats():
     passed = model.forward_pass(X, X)
     terms = model.terms(passed)
     p = model.likelihood.mean(model.network.decode(passed.z[0]))
-    assert torch.allclose(terms["reconstruction"], -(X * p.log() + (1 - X) * (1 - p).log()).flatten(1).sum(1), atol=1e-4)
+    assert torch.allclose(
+        terms["reconstruction"], -(X * p.log() + (1 - X) * (1 - p).log()).flatten(1).sum(1), atol=1e-4
+    )
     assert torch.allclose(terms["kl"], passed.latent.kl_per_dimension().sum(1))
     weights = {name: model.weights[name].final if name in model.weights else 1.0 for name in terms}
     assert weights == {"reconstruction": 1.0, "kl": 3.5}

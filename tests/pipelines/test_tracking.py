@@ -221,10 +221,12 @@ def test_resumed_run_goes_on_and_repeats_nothing(store, monkeypatch):
     assert history(store, run.info.run_id, "loss") == [(0, 1.0), (1, 0.5), (2, 0.25)]
 
 
-def test_second_process_cannot_write_the_same_run(store):
+def test_nobody_else_writes_or_sends_a_living_run(store, capsys):
     tracker = Tracker.open()
     with pytest.raises(UserError, match="another process"):
         Tracker.open(resume=tracker.run_id)
+    assert sync.main([tracker.run_id]) == 2
+    assert "another process" in capsys.readouterr().err
     assert tracker.finish("FINISHED")
 
 
