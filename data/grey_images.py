@@ -14,6 +14,7 @@ class GreyImages(LitData):
     Args:
         binarize: "none" keeps the grey levels, "dynamic" draws 0 or 1 with the grey level's probability (anew in every
             epoch of training, once for evaluation), "threshold" makes 1 of a grey level of half or more.
+        symmetric: black is -1 and white is 1, in place of 0 and 1.
         **loading: what every data set takes, see :class:`data.base.LitData`.
 
     Raises:
@@ -24,21 +25,24 @@ class GreyImages(LitData):
     white: ClassVar[float]
     classes: ClassVar[tuple[str, ...]]
 
-    def __init__(self, binarize: Binarize = "none", **loading: Any):
+    def __init__(self, binarize: Binarize = "none", symmetric: bool = False, **loading: Any):
         super().__init__(**loading)
         if binarize not in get_args(Binarize):
             raise UserError(f"data.binarize is {binarize!r}, but it must be one of {', '.join(get_args(Binarize))}.")
-        self.binarize = binarize
+        if binarize == "dynamic" and symmetric:
+            raise UserError("data.binarize dynamic draws with the grey level's probability: set data.symmetric to false.")
+        self.binarize, self.symmetric = binarize, symmetric
 
     @property
     def spec(self) -> DataSpec:
-        """Images ``(1, side, side)``; 0 is black and 1 is white."""
+        """Images ``(1, side, side)``; 0 (or -1) is black and 1 is white."""
+        threshold, lowest = 0.5 if self.binarize == "threshold" else None, -1.0 if self.symmetric else 0.0
         return DataSpec(
             name=type(self).__name__,
             kind="image",
             shape=(1, self.side, self.side),
-            preprocessing=Rescale(0.0, self.white, threshold=0.5 if self.binarize == "threshold" else None),
-            value_range=(0.0, 1.0),
+            preprocessing=Rescale(0.0, self.white, threshold, lowest),
+            value_range=(lowest, 1.0),
             binarize=self.binarize,
             classes=self.classes,
         )

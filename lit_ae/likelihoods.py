@@ -12,6 +12,9 @@ from lit_ae.latents import LOG_2PI
 from lit_ae.spec import DataSpec
 
 
+START = 0.1  # a learned variance's first value
+
+
 class Likelihood(nn.Module, ABC):
     """p(x | outputs), where the decoder's ``outputs`` are ``(N, outputs_per_feature, *spec.shape)``.
 
@@ -48,7 +51,7 @@ class Gaussian(Likelihood):
     Args:
         spec: the data that is compared.
         variance: a number (fixed), ``learned`` (one for all features, learned with the model; Rybkin et al. 2021,
-            section 3) or ``predicted`` (for every feature and sample by the decoder).
+            section 3; it starts at 0.1) or ``predicted`` (for every feature and sample by the decoder).
         bounded: keep the mean inside the data's value range by a sigmoid; otherwise it is the decoder's output itself.
     """
 
@@ -60,7 +63,7 @@ class Gaussian(Likelihood):
             raise UserError(f"{spec.name} has no value range: set model.likelihood.bounded to false.")
         self.bounded = bounded
         self.outputs_per_feature = 2 if variance == "predicted" else 1
-        self.log_var = nn.Parameter(torch.zeros(()), requires_grad=True) if variance == "learned" else None
+        self.log_var = nn.Parameter(torch.tensor(START).log()) if variance == "learned" else None
         fixed = float(variance) if isinstance(variance, int | float) else 1.0
         self.fixed_log_var: Tensor
         self.register_buffer("fixed_log_var", torch.tensor(fixed).log(), persistent=False)

@@ -29,20 +29,25 @@ class Preprocessing(ABC):
 
 
 class Rescale(Preprocessing):
-    """Maps ``[low, high]`` linearly to ``[0, 1]``; with a ``threshold`` (in model space) the result is 0 or 1.
+    """Maps ``[low, high]`` linearly to ``[lowest, 1]``; with a ``threshold`` there is nothing between the two ends.
 
     Args:
-        low: the user's value that becomes 0.
+        low: the user's value that becomes ``lowest``.
         high: the user's value that becomes 1.
-        threshold: x >= threshold becomes 1, anything else 0; None keeps the grey levels.
+        threshold: share of the way from low to high from which on x becomes 1, and below it ``lowest``; None keeps the
+            grey levels.
+        lowest: 0, or -1 for values around zero.
     """
 
-    def __init__(self, low: float, high: float, threshold: float | None = None):
-        self.low, self.high, self.threshold = low, high, threshold
+    def __init__(self, low: float, high: float, threshold: float | None = None, lowest: float = 0.0):
+        self.low, self.high, self.threshold, self.lowest = low, high, threshold, lowest
 
     def apply(self, raw: Tensor) -> Tensor:
-        x = (raw.float() - self.low) / (self.high - self.low)
-        return x if self.threshold is None else (x >= self.threshold).float()
+        share = (raw.float() - self.low) / (self.high - self.low)
+        if self.threshold is not None:
+            share = (share >= self.threshold).float()
+        return share * (1 - self.lowest) + self.lowest if self.lowest else share
 
     def invert(self, x: Tensor) -> Tensor:
-        return x * (self.high - self.low) + self.low
+        share = (x - self.lowest) / (1 - self.lowest)
+        return share * (self.high - self.low) + self.low

@@ -29,9 +29,7 @@ def draw_portfolio(
     what = f"{type(model).__name__} on {data.spec.name}"
     test = data.split("test")
     drawn = [draw_reconstructions(model, test.x[:10], folder / "reconstructions.png", "test split")]
-    drawn.append(
-        pictures.learning_curves(history, folder / "learning_curves.png", f"{what}: every term of the objective")
-    )
+    drawn.append(_learning_curves(history, folder, what))
     drawn.append(
         pictures.error_histogram(
             verdict.errors,
@@ -54,6 +52,15 @@ def draw_portfolio(
     for path in drawn:
         tracker.log_file(path, "pictures")
     return folder
+
+
+def _learning_curves(history: Mapping[str, Sequence[tuple[float, float]]], folder: Path, what: str) -> Path:
+    """Every term, and in panels of their own the weights that change and the learning rate."""
+    curves = {name.replace("weight/", "weight of "): points for name, points in history.items()}
+    terms = {name.partition("/")[2] for name in curves if "/" in name}
+    units = {name: "nats" for name in terms - {"mse"}} | {"mse": "per feature"}
+    title = f"{what}: every term of the objective"
+    return pictures.learning_curves(curves, folder / "learning_curves.png", title, units=units)
 
 
 def _latent_map(verdict: Verdict, y: torch.Tensor | None, data: LitData, method: str, folder: Path, what: str) -> Path:

@@ -1,7 +1,10 @@
 """Packing a trained model as one MLflow model."""
 
-import shutil
+import logging
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 
 import lit_ae
 from lit_ae.module import LitAutoencoder
+from lit_ae.serving import scorer
 from lit_ae.serving.files import save
 from lit_ae.spec import DataSpec
 
@@ -26,16 +30,15 @@ def package(model: LitAutoencoder, example: NDArray[Any], directory: Path, metad
     Args:
         model: the trained model.
         example: a few rows in the user's own units, ``(N, *spec.shape)``.
-        directory: where to; whatever stood there is replaced.
+        directory: where to; whatever stood there is replaced, once the new model is whole.
         metadata: plain values kept in the MLmodel file.
     """
-    shutil.rmtree(directory, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as scratch:
+    with _replacing(directory) as new, tempfile.TemporaryDirectory() as scratch, _without_remarks():
         save(model, Path(scratch) / "autoencoder")
         mlflow.pyfunc.save_model(
-            path=directory,
-            python_model=str(Path(__file__).with_name("scorer.py")),
-            artifacts={"autoencoder": str(Path(scratch) / "autoencoder")},
+            path=new,
+            loader_module=scorer.__name__,
+            data_path=str(Path(scratch) / "autoencoder"),
             code_paths=[str(Path(lit_ae.__file__).parent)],
             signature=signature(model.spec),
             input_example=example.astype(np.float32),
@@ -45,8 +48,9 @@ def package(model: LitAutoencoder, example: NDArray[Any], directory: Path, metad
 
 
 def signature(spec: DataSpec) -> ModelSignature:
+    """Rows of the user's own units in; which output comes back is a parameter, so no one schema describes it."""
     rows = TensorSpec(np.dtype(np.float32), (-1, *spec.shape))
-    options = [ParamSpec("output", DataType.string, "reconstruction"), ParamSpec("seed", DataType.long, 0)]
+    options = [ParamSpec(name, DataType[kind], default) for name, (kind, default) in scorer.PARAMETERS.items()]
     return ModelSignature(inputs=Schema([rows]), params=ParamSchema(options))
 
 
@@ -54,3 +58,26 @@ def requirements() -> list[str]:
     """What a served model needs, pinned to what is installed now."""
     extras = {"jsonargparse": "[signatures]"}
     return [f"{name}{extras.get(name, '')}=={version(name).split('+')[0]}" for name in REQUIREMENTS]
+
+
+@contextmanager
+def _replacing(directory: Path) -> Iterator[Path]:
+    """A path beside ``directory`` that takes its place when the block ends well, and is removed when it doesn't."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as beside:
+        yield Path(beside) / "new"
+        if directory.exists():
+            os.rename(directory, Path(beside) / "old")
+        os.rename(Path(beside) / "new", directory)
+
+
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Silences what MLflow says of its own steps; its warnings stay."""
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

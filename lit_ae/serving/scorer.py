@@ -1,13 +1,11 @@
-"""The model as MLflow runs it. MLflow reads this file as the model's code; it stands beside weights and description."""
+"""The model as MLflow runs it: MLflow imports this module from the model's own code and calls ``_load_pyfunc``."""
 
 from pathlib import Path
 from typing import Any
 
-import mlflow
-import numpy as np
 import torch
 from mlflow.exceptions import MlflowException
-from mlflow.pyfunc import PythonModel
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_ae.metrics.chunks import in_chunks
@@ -16,31 +14,52 @@ from lit_ae.module import LitAutoencoder
 from lit_ae.serving.files import load
 
 OUTPUTS = ("reconstruction", "latent", "error", "sample")
+PARAMETERS: dict[str, tuple[str, Any]] = {"output": ("string", OUTPUTS[0]), "seed": ("long", 0)}
+"""The parameters of a prediction: MLflow's name of the type, and the default."""
 
 
-class Scorer(PythonModel):
+class Scorer:
     """Answers in the user's own units; the same input always gets the same answer.
 
-    ``params["output"]`` picks what comes back for ``(N, *shape)`` rows: ``reconstruction`` (user's units),
+    ``params["output"]`` picks what comes back for ``(N, *spec.shape)`` rows: ``reconstruction`` (user's units),
     ``latent`` ``(N, latent_dim)``, ``error`` ``(N,)`` (mean squared error per feature, in model space), or ``sample``
     (N new samples from the prior, in user's units, drawn with ``params["seed"]``).
+
+    Args:
+        model: a trained model, ready to infer.
     """
 
-    model: LitAutoencoder
+    def __init__(self, model: LitAutoencoder):
+        self.model = model
 
-    def load_context(self, context: Any) -> None:
-        self.model = load(Path(context.artifacts["autoencoder"]))
+    def predict(self, model_input: NDArray[Any], params: dict[str, Any] | None = None) -> NDArray[Any]:
+        """The output asked for, as float32.
 
-    def predict(self, context, model_input, params=None):  # MLflow would take type hints for a schema
-        wanted = {"output": "reconstruction", "seed": 0, **(params or {})}
-        raw = torch.from_numpy(np.array(model_input, dtype=np.float32))
-        if wanted["output"] not in OUTPUTS:
-            raise _refuse(f"output must be one of {', '.join(OUTPUTS)}, not {wanted['output']!r}.")
-        if wanted["output"] == "sample":
-            return self._sample(len(raw), int(wanted["seed"])).numpy()
-        if tuple(raw.shape[1:]) != self.model.spec.shape:
-            raise _refuse(f"Each row must have the shape {list(self.model.spec.shape)}, not {list(raw.shape[1:])}.")
-        return in_chunks(getattr(self, f"_{wanted['output']}"), raw).numpy()
+        Args:
+            model_input: rows in the user's own units, ``(N, *spec.shape)``; for ``sample`` only N counts.
+            params: ``output`` and ``seed``.
+
+        Raises:
+            MlflowException: for anything that has no answer; a server says so with HTTP status 400.
+        """
+        defaults = {name: default for name, (_, default) in PARAMETERS.items()}
+        wanted = {**defaults, **(params or {})}
+        raw = self._checked(torch.as_tensor(model_input).float())
+        output, seed = wanted["output"], int(wanted["seed"])
+        if output not in OUTPUTS:
+            raise _refusal(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}.")
+        if output == "sample":
+            return self._sample(len(raw), seed).numpy()
+        return in_chunks(getattr(self, f"_{output}"), raw).numpy()
+
+    def _checked(self, raw: Tensor) -> Tensor:
+        shape = self.model.spec.shape
+        if tuple(raw.shape[1:]) != shape:
+            raise _refusal(f"The input must have the shape {['N', *shape]}, not {list(raw.shape)}.")
+        bad = (~raw.isfinite()).flatten(1).any(1).nonzero().flatten().tolist()
+        if bad:
+            raise _refusal(f"Every value must be finite, and row {bad[0]} holds NaN or an infinite one.")
+        return raw
 
     def _latent(self, raw: Tensor) -> Tensor:
         return self.model.encode(self.model.spec.preprocessing.apply(raw))
@@ -52,16 +71,19 @@ class Scorer(PythonModel):
         x = self.model.spec.preprocessing.apply(raw)
         return squared_error(x, self.model(x))
 
+    @torch.no_grad()
     def _sample(self, count: int, seed: int) -> Tensor:
         if self.model.prior is None:
-            raise _refuse(f"{type(self.model).__name__} has no prior to sample from: ask for another output.")
-        with torch.no_grad():
-            drawn = self.model.sample(count, torch.Generator().manual_seed(seed))
+            raise _refusal(f"{type(self.model).__name__} has no prior to sample from: ask for another output.")
+        if not 0 <= seed < 2**63:
+            raise _refusal(f"seed must lie between 0 and 2**63 - 1, and is {seed}.")
+        drawn = self.model.sample(count, torch.Generator().manual_seed(seed))
         return self.model.spec.preprocessing.invert(drawn)
 
 
-def _refuse(sentence: str) -> MlflowException:
+def _load_pyfunc(path: str) -> Scorer:
+    return Scorer(load(Path(path)))
+
+
+def _refusal(sentence: str) -> MlflowException:
     return MlflowException.invalid_parameter_value(sentence)
-
-
-mlflow.models.set_model(Scorer())

@@ -66,4 +66,4 @@ class VAE(LitAutoencoder):
     def weights(self) -> Mapping[str, Schedule]:
         if self.draws > 1:
             return {"reconstruction": Schedule.of(0.0), "kl": Schedule.of(0.0)}
-        return {"kl": self.beta, "free_bits": self.beta}
+        return {"kl": self.beta, **({"free_bits": self.beta} if self.free_bits else {})}
