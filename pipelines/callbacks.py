@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from data.base import LitData
+from lit_ae.metrics.reconstruction import squared_error
 from lit_ae.module import LitAutoencoder
 from pipelines import pictures
 from pipelines.tracking import Tracker
@@ -177,5 +178,6 @@ def draw_reconstructions(model: LitAutoencoder, x: torch.Tensor, path: Path, whe
         f"{model.spec.name}: reconstructions by {type(model).__name__}, {when}",
         corrupted=None if model.corruption is None else inputs.cpu(),
         value_range=model.spec.value_range or (float(x.min()), float(x.max())),
-        errors=(x_hat - x).square().flatten(1).mean(1),
+        errors=squared_error(x, x_hat),
+        error_name="MSE per feature",
     )

@@ -15,6 +15,8 @@ from pipelines.command_line import ROOT
 from pipelines.configuration import CommandLine
 from pipelines.tracking import Tracker
 
+NOTE = "mlflow.note.content"  # what MLflow shows as a run's description
+
 
 def describe_run(model: LitAutoencoder, data: LitData) -> tuple[str, str]:
     """A name and a description (Markdown) of the training."""
@@ -45,7 +47,7 @@ def log_provenance(tracker: Tracker, line: CommandLine, description: str, is_res
     versions.write_text(installed_versions())
     tracker.log_file(versions)
     tags = {
-        "mlflow.note.content": description,
+        NOTE: description,
         "variant": type(model).__name__,
         "network": type(model.network).__name__,
     }

@@ -24,6 +24,7 @@ from pipelines.delivery import summary
 T = TypeVar("T")
 
 ANSWER_WITHIN = 5.0  # s
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow opens it as model training
 CONTINUED_TAG = "lit_ae.continued_in"
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -121,7 +122,7 @@ def find_experiment(client: MlflowClient, uri: str, name: str) -> str:
         with alone_with(uri):
             experiment = client.get_experiment(number) if number else client.get_experiment_by_name(name)
             if experiment is None:
-                return client.create_experiment(name)
+                return client.create_experiment(name, tags=KIND)
     except MlflowException as error:
         experiment = None if number else client.get_experiment_by_name(name)  # someone else may just have made it
         if experiment is None:

@@ -8,7 +8,7 @@ import mlflow
 from data.base import LitData
 from lit_ae.module import LitAutoencoder
 from pipelines.evaluation import Verdict
-from pipelines.provenance import relative
+from pipelines.provenance import NOTE, relative
 from pipelines.tracking import Tracker
 
 
@@ -19,18 +19,19 @@ def table(figures: dict[str, float]) -> list[tuple[str, str, str]]:
     return [(name, f"{figures[f'test/{name}']:.5g}", "" if pca[name] is None else f"{pca[name]:.5g}") for name in names]
 
 
-def write_figures(verdict: Verdict, tracker: Tracker) -> None:
-    """``figures.md`` and ``figures.json``: every test figure with its protocol."""
+def write_figures(verdict: Verdict, tracker: Tracker, description: str) -> None:
+    """``figures.md`` and ``figures.json``, and on the run's page: every test figure with its protocol."""
     rows = "\n".join(f"| {name} | {value} | {pca} |" for name, value, pca in table(verdict.figures))
     protocol = "\n".join(f"- **{name}**: {text}." for name, text in verdict.protocol.items())
+    text = f"| test figure | model | PCA |\n| --- | --- | --- |\n{rows}\n\n{protocol}\n"
     markdown = tracker.directory / "figures.md"
-    markdown.write_text(f"| test figure | model | PCA |\n| --- | --- | --- |\n{rows}\n\n{protocol}\n")
+    markdown.write_text(text)
     kl = None if verdict.kl is None else verdict.kl.tolist()
     plain = {"figures": verdict.figures, "protocol": verdict.protocol, "kl_per_dimension": kl}
     (tracker.directory / "figures.json").write_text(json.dumps(plain, indent=2) + "\n")
     tracker.log_file(markdown)
     tracker.log_file(tracker.directory / "figures.json")
-    tracker.set_tags({f"protocol.{name}": text for name, text in verdict.protocol.items()})
+    tracker.set_tags({NOTE: f"{description}\n\n{text}"})
 
 
 def print_summary(verdict: Verdict, tracker: Tracker, pictures: Path, model: LitAutoencoder, data: LitData) -> None:

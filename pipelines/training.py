@@ -189,7 +189,7 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted) -> Verdict:
     verdict = evaluate(model, data, line.option("evaluation"), tester)
     step = fitted.trainer.current_epoch
     tracker.log_metrics(verdict.figures, step)
-    write_figures(verdict, tracker)
+    write_figures(verdict, tracker, describe_run(model, data)[1])
     model = model.cpu()
     pictures = draw_portfolio(model, data, verdict, fitted.history.figures, tracker)
     pack(model, data, tracker, step)
