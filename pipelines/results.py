@@ -39,7 +39,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipelines.results", description=__doc__)
     parser.add_argument("recipes", nargs="+", help="recipes by name")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default 0 1 2")
-    parser.add_argument("--experiment", default="results", help="MLflow experiment; finished runs in it are not repeated")
+    parser.add_argument(
+        "--experiment", default="results", help="MLflow experiment; finished runs in it are not repeated"
+    )
     parser.add_argument("--write", type=Path, help=f"put the table between {BEGIN} and {END} of this file")
     asked = parser.parse_args(argv)
     with one_line_errors():

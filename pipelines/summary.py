@@ -7,6 +7,7 @@ import mlflow
 
 from data.base import LitData
 from lit_ae.module import LitAutoencoder
+from pipelines.command_line import ROOT
 from pipelines.evaluation import Verdict
 from pipelines.provenance import NOTE, relative
 from pipelines.tracking import Tracker
@@ -53,4 +54,6 @@ def print_summary(verdict: Verdict, tracker: Tracker, pictures: Path, model: Lit
 def ui_command() -> str:
     """How the run is looked at: the server's address, or the command that opens the store."""
     uri = mlflow.get_tracking_uri()
+    if uri == f"sqlite:///{ROOT / 'mlflow.db'}" and (ROOT / "Makefile").exists():
+        return "make ui"
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
