@@ -201,6 +201,8 @@ class LitAutoencoder(Described, L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seed_step(self.trainer.global_step, self.global_rank, self.device)
         loss, means = self.objective(batch, self.trainer.global_step / self._steps_per_epoch)
+        if batch_idx == 0:
+            self._means.pop("train", None)
         self._gather("train", loss, means, len(batch.x))
         return loss * batch.share
 
@@ -220,7 +222,7 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def _gather(self, stage: str, loss: Tensor, means: dict[str, Tensor], rows: int) -> None:
         if stage not in self._means:
-            self._means[stage] = RunningMeans(["loss", *means])
+            self._means[stage] = RunningMeans([*means, "loss"])
         gathered = self._means[stage]
         gathered.update({"loss": loss, **means}, rows, self.trainer.global_step)
         at_once = self.device.type == "cpu" and self.trainer.world_size == 1
@@ -251,6 +253,14 @@ class LitAutoencoder(Described, L.LightningModule):
         if self.trainer.world_size == 1:
             return figures
         return self.trainer.strategy.reduce(figures.to(self.device), reduce_op=how)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "train" in self._means:
+            checkpoint["train_means"] = self._means["train"].state(lambda totals: self._over_processes(totals, "sum"))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "train_means" in checkpoint and self.global_rank == 0:
+            self._means["train"] = RunningMeans.restore(checkpoint["train_means"])
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
