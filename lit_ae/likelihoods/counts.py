@@ -67,12 +67,12 @@ class Multinomial(_Counts):
 
     Args:
         spec: the data that is compared; its values must be ``unit`` times a whole number.
-        total: counts that a reconstruction or a draw adds up to, because the outputs don't tell: the data's usual
-            number, or 1 for shares. The objective takes each sample's own number.
+        total: counts that a reconstruction or a draw adds up to, because the outputs don't tell; it must be given: the
+            data's usual number, or 1 for shares. The objective takes each sample's own number.
         unit: what one count is in model space: 1 for counts as they are, 1/255 for 8-bit grey levels in [0, 1].
     """
 
-    def __init__(self, spec: DataSpec, total: int, unit: float = 1.0):
+    def __init__(self, spec: DataSpec, total: int | None = None, unit: float = 1.0):
         super().__init__(spec, unit)
         if total < 1:
             raise UserError(

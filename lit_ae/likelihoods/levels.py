@@ -10,7 +10,7 @@ from lit_ae.spec import DataSpec
 
 class Categorical(Likelihood):
     """A free probability for each of ``levels`` grey levels, or tokens of a vocabulary, by a softmax of as many outputs
-    a feature (van den Oord et al. 2016, section 2).
+    a feature (van den Oord et al. 2016, section 2.2).
 
     The levels stand at equal distances over the data's value range, and x is rounded to the nearest.
 

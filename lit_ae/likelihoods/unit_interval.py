@@ -48,7 +48,7 @@ class Bernoulli(_UnitInterval):
 
 
 class ContinuousBernoulli(_UnitInterval):
-    """A density of grey levels in [0, 1] (Loaiza-Ganem & Cunningham 2019, equation 7), by its logit η:
+    """A density of grey levels in [0, 1] (Loaiza-Ganem & Cunningham 2019, section 3), by its logit η:
     p(x) = exp(ηx) η / (exp(η) - 1).
 
     Args:
@@ -76,7 +76,7 @@ class ContinuousBernoulli(_UnitInterval):
         return 0.5 + torch.where(small, series, above_half * logits.sign())
 
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """By the inverse of the distribution function (their section 3.2), mirrored where η is positive."""
+        """By the inverse of the distribution function, mirrored where η is positive."""
         logits = full_precision(outputs[:, 0])
         u = torch.rand(logits.shape, generator=generator, dtype=logits.dtype, device=logits.device)
         size = logits.abs().clamp(min=math.sqrt(torch.finfo(u.dtype).eps))

@@ -10,7 +10,7 @@ from lit_ae.spec import DataSpec
 
 
 class DenoisingAutoencoder(LitAutoencoder):
-    """Reconstructs the clean x from a corrupted one (Vincent et al. 2008, equation 5).
+    """Reconstructs the clean x from a corrupted one (Vincent et al. 2008, section 2.3).
 
     Args:
         spec: what the data is; handed over by the data module.

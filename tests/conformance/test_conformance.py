@@ -57,13 +57,13 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
     ),
     "wasserstein autoencoder": partial(WassersteinAutoencoder, network=small_mlp, mmd=LinearWarmup(3.0, 1)),
     "beta-tc vae": partial(BetaTCVAE, network=small_mlp, likelihood=Bernoulli, beta=LinearWarmup(3.0, 1)),
-    "beta-tc vae, stratified": partial(
+    "beta-tc vae, weighted": partial(
         BetaTCVAE,
         network=small_conv,
         likelihood=partial(Gaussian, variance="learned"),
         alpha=0.5,
         beta=2.0,
-        sampling="stratified",
+        sampling="weighted",
     ),
 }  # fmt: skip
 

@@ -133,5 +133,6 @@ def test_weights_are_schedules_and_none_is_negative():
     model = a_model(beta=LinearWarmup(8.0, 5))
     assert model.warmup_epochs == 5
     assert model.weights["total_correlation"].at(2.5) == 4
-    with pytest.raises(UserError, match="0 or more"):
-        a_model(gamma=-1.0)
+    for wrong in ({"gamma": -1.0}, {"sampling": "straight"}):
+        with pytest.raises(UserError, match="alpha"):
+            a_model(**wrong)

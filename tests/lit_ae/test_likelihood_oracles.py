@@ -197,6 +197,7 @@ REFUSED = [
     (lambda: Poisson(spec_of((0.0, 9.0)), unit=0.0), "above 0"),
     (lambda: Multinomial(spec_of(), total=5), "counts"),
     (lambda: Multinomial(spec_of((0.0, 9.0)), total=0), "total"),
+    (lambda: Multinomial(spec_of((0.0, 9.0))), "total"),
 ]
 
 
