@@ -23,9 +23,9 @@ class _Counts(Likelihood):
         if unit <= 0:
             raise UserError(f"{name} needs a unit above 0, not {unit}: change model.likelihood.unit.")
         low, high = spec.value_range or (0.0, torch.inf)
-        most = high / unit
+        most, least_of_counts = high / unit, 2 if spec.binarize == "none" else 1  # grey levels in [0, 1] are no counts
         is_whole = most == torch.inf or abs(most - round(most)) < 1e-3
-        if low != 0 or not is_whole or round(min(most, 2)) < (1 if spec.binarize != "none" else 2):
+        if low != 0 or not is_whole or most < least_of_counts - 1e-3:
             raise UserError(
                 f"The {name} likelihood needs counts from 0 on, and values of {spec.name} are {range_in_words(spec)}: "
                 "set model.likelihood.unit to what one count is there (1/255 for 8-bit grey levels in [0, 1]), or use "
@@ -74,9 +74,10 @@ class Multinomial(_Counts):
 
     def __init__(self, spec: DataSpec, total: int | None = None, unit: float = 1.0):
         super().__init__(spec, unit)
-        if total < 1:
+        if total is None or total < 1:
             raise UserError(
-                f"Multinomial needs a total of 1 count or more, not {total}: change model.likelihood.total."
+                f"Multinomial needs a total of 1 count or more, not {total}: set model.likelihood.total to the usual "
+                "number of counts of a sample, or to 1 for shares."
             )
         self.total = total
 
