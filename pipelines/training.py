@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -138,8 +139,12 @@ def fit(line: CommandLine, tracker: Tracker | None, resume: str | None, stop: St
         enable_model_summary=False,
     )
     with refusals_explained(stop), minding_the_others(trainer, partial(give_up, tracker)):
+        began = time.monotonic()
         trainer.fit(line.model, line.datamodule, ckpt_path=resume_point(line, resume), weights_only=True)
+        seconds = time.monotonic() - began
         end_process_group()
+    if tracker:
+        tracker.log_metrics({"cost/fit_seconds": seconds}, history.epochs)
     if tracker and best.best_model_path:
         state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
         line.model.load_state_dict(state["state_dict"])

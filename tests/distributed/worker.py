@@ -8,7 +8,7 @@ import lightning as L
 import torch
 
 from data import Digits
-from lit_ae.corruptions import GaussianNoise
+from lit_ae.corruptions import Corruption
 from lit_ae.latents import DiagonalGaussian
 from lit_ae.module import LitAutoencoder
 from lit_ae.variants import VAE
@@ -30,11 +30,17 @@ def fixed(*shape: int) -> torch.Tensor:
 def same_noise_for_every_row() -> None:
     """Takes away what may differ by chance: the noise of a row, whichever process draws it."""
 
-    def sample(self, draws=1):
+    def sample(self: DiagonalGaussian, draws: int = 1) -> torch.Tensor:
         return self.mean + fixed(draws, 1, self.mean.shape[1]) * (0.5 * self.log_var).exp()
 
-    DiagonalGaussian.sample = sample
-    GaussianNoise.forward = lambda self, x: x + self.sigma * fixed(*x.shape[1:])
+    def corrupt(self: LitAutoencoder, x: torch.Tensor) -> torch.Tensor:
+        return x if self.corruption is None else torch.cat([alone(self.corruption, row) for row in x.split(1)])
+
+    def alone(corruption: Corruption, row: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(7)
+        return corruption(row)
+
+    DiagonalGaussian.sample, LitAutoencoder.corrupt = sample, corrupt
 
 
 class Seen(L.Callback):
