@@ -1,6 +1,7 @@
 """What is asked of the code z: one file a variant. A new one is imported here."""
 
 from lit_ae.variants.autoencoder import Autoencoder
+from lit_ae.variants.masked_autoencoder import MaskedAutoencoder
 from lit_ae.variants.vae import VAE
 
-__all__ = ["VAE", "Autoencoder"]
+__all__ = ["VAE", "Autoencoder", "MaskedAutoencoder"]

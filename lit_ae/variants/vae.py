@@ -46,8 +46,8 @@ class VAE(LitAutoencoder):
         self.free_bits, self.draws = free_bits, importance_samples
         self.prior = StandardNormal(self.latent_dim)
 
-    def posterior(self, x: Tensor) -> DiagonalGaussian:
-        mean, log_var = self.network.encode(x).chunk(2, dim=1)
+    def latent(self, code: Tensor) -> DiagonalGaussian:
+        mean, log_var = code.chunk(2, dim=1)
         return DiagonalGaussian(mean, log_var)
 
     def terms(self, passed: Pass[DiagonalGaussian]) -> dict[str, Tensor]:
