@@ -35,7 +35,7 @@ class Tokens:
             return x.unflatten(1, (-1, 1)) if x.ndim == 2 else x
         (height, width), (rows, columns) = self.patch, self.grid
         beyond = (0, columns * width - x.shape[3], 0, rows * height - x.shape[2])
-        return F.unfold(F.pad(x, beyond), self.patch, stride=self.patch).transpose(1, 2)
+        return F.unfold(F.pad(x, beyond), self.patch, stride=self.patch).transpose(1, 2).contiguous()
 
     def join(self, tokens: Tensor) -> Tensor:
         """``(N, count, outputs * width)`` to ``(N, outputs, *shape)``."""

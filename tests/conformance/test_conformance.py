@@ -25,6 +25,8 @@ small_residual = partial(Residual, channels=[4, 8], attention=True, squeeze_exci
 small_unet = partial(UNet, channels=[4, 8], skip_dropout=0.3, normalization="layer")
 small_recurrent = partial(Recurrent, hidden=24, embedding=8, layers=2, word_dropout=0.2)
 small_transformer = partial(Transformer, width=16, depth=1, heads=2)
+small_lstm = partial(Recurrent, hidden=48, embedding=8, cell="lstm", bidirectional=False, word_dropout=0.5)
+sinusoidal = partial(small_transformer, positions="sinusoidal", dropout=0.1)
 slight_noise = partial(GaussianNoise, sigma=0.2)
 
 CASES: dict[str, Callable[..., LitAutoencoder]] = {
@@ -47,11 +49,9 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
     "autoencoder, u-net, denoising": partial(Autoencoder, network=small_unet, corruption=slight_noise),
     "vae, u-net, importance-weighted": partial(VAE, network=small_unet, importance_samples=3),
     "autoencoder, recurrent": partial(Autoencoder, network=small_recurrent),
-    "vae, recurrent, lstm": partial(
-        VAE, network=partial(small_recurrent, cell="lstm", layers=1, bidirectional=False), likelihood=Bernoulli
-    ),
+    "vae, recurrent, lstm": partial(VAE, network=small_lstm, likelihood=Bernoulli),
     "autoencoder, transformer": partial(Autoencoder, network=small_transformer),
-    "vae, transformer, sinusoidal": partial(VAE, network=partial(small_transformer, positions="sinusoidal", dropout=0.1)),
+    "vae, transformer, sinusoidal": partial(VAE, network=sinusoidal),
     "masked autoencoder": partial(MaskedAutoencoder, network=small_transformer, mask_ratio=0.6),
     "vae, importance-weighted": partial(VAE, network=small_mlp, likelihood=Bernoulli, importance_samples=5),
 }  # fmt: skip
