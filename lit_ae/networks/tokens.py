@@ -90,3 +90,16 @@ def places(chosen: Tensor, most: int) -> Tensor:
     """Where ``chosen`` ``(N, count)`` is true, in order: ``(N, most)``, int64, filled up with -1."""
     order = (~chosen).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
     return order.where(torch.arange(most, device=chosen.device) < chosen.sum(1, keepdim=True), -1)
+
+
+def draw_visible(real: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Draws a share of each sample's ``real`` tokens ``(N, count)``, at least one and not all.
+
+    Returns:
+        their places ``(N, K)``, int64, filled up with -1, and which of the other tokens are real, ``(N, count)``.
+    """
+    most = min(max(1, round(share * real.shape[1])), real.shape[1] - 1)
+    few = (real.sum(1, keepdim=True) * share).round().clamp(1, most)
+    ranks = torch.rand(real.shape, device=real.device).masked_fill(~real, 2.0).argsort(1).argsort(1)
+    seen = (ranks < few) & real
+    return places(seen, most), real & ~seen

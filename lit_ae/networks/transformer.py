@@ -113,4 +113,8 @@ class Sinusoids(nn.Module):
 
 
 def _positions(kind: Literal["learned", "sinusoidal"], count: int, width: int) -> nn.Module:
-    return nn.Embedding(count, width) if kind == "learned" else Sinusoids(count, width)
+    if kind == "sinusoidal":
+        return Sinusoids(count, width)
+    learned = nn.Embedding(count, width)
+    nn.init.normal_(learned.weight, std=width**-0.5)
+    return learned

@@ -9,15 +9,14 @@ from torch import Tensor
 from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder, Pass
 from lit_ae.networks import MaskableNetwork, Network, Sizes, Transformer
-from lit_ae.networks.tokens import places
+from lit_ae.networks.tokens import draw_visible, places
 from lit_ae.spec import DataSpec
 
 
 class MaskedAutoencoder(LitAutoencoder):
     """Encodes what a random mask leaves visible and is judged on what it hides (He et al. 2022, section 3).
 
-    Tokens are hidden: patches of an image, steps of a sequence, cells of a row. At inference nothing is; see
-    :meth:`fill_in`.
+    Patches of an image, steps of a sequence or cells of a row are hidden; at inference none, but see :meth:`fill_in`.
 
     Args:
         spec: what the data is; handed over by the data module.
@@ -37,8 +36,9 @@ class MaskedAutoencoder(LitAutoencoder):
     ):
         super().__init__(spec, network=network, **kwargs)
         if not isinstance(self.network, MaskableNetwork):
-            name = type(self.network).__name__
-            raise UserError(f"{name} can't see a part of x alone: use --model.network Transformer.")
+            raise UserError(
+                f"{type(self.network).__name__} can't see a part of x alone: use --model.network Transformer."
+            )
         if not 0 < mask_ratio < 1 or self.network.tokens.count < 2:
             raise UserError("MaskedAutoencoder needs a mask_ratio between 0 and 1 and at least two tokens a sample.")
         self.visible_share = 1 - mask_ratio
@@ -55,15 +55,10 @@ class MaskedAutoencoder(LitAutoencoder):
     def draw_mask(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Places ``(N, K)`` of the tokens that are seen, and which are hidden ``(N, tokens)``; padding is neither."""
         tokens = self.network.tokens
-        real = tokens.real(tokens.split(x))
-        most = min(max(1, round(self.visible_share * real.shape[1])), real.shape[1] - 1)
-        few = (real.sum(1, keepdim=True) * self.visible_share).round().clamp(1, most)
-        ranks = torch.rand(real.shape, device=x.device).masked_fill(~real, 2.0).argsort(1).argsort(1)
-        seen = (ranks < few) & real
-        return places(seen, most), real & ~seen
+        return draw_visible(tokens.real(tokens.split(x)), self.visible_share)
 
     def fill_in(self, x: Tensor, hidden: Tensor) -> Tensor:
         """``x`` with what is expected in place of its ``hidden`` tokens ``(N, tokens)``, which are not looked at."""
         tokens = self.network.tokens
-        latent = self.latent(self.network.encode_visible(x, places(~hidden, tokens.count)))
-        return torch.where(tokens.spread(hidden), self.decode(latent.mean), x)
+        code = self.network.encode_visible(x, places(~hidden, tokens.count))
+        return torch.where(tokens.spread(hidden), self.decode(self.latent(code).mean), x)
