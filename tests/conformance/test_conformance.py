@@ -49,7 +49,9 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
     "autoencoder, u-net, denoising": partial(Autoencoder, network=small_unet, corruption=slight_noise),
     "vae, u-net, importance-weighted": partial(VAE, network=small_unet, importance_samples=3),
     "autoencoder, recurrent": partial(Autoencoder, network=small_recurrent),
-    "vae, recurrent, lstm": partial(VAE, network=small_lstm, likelihood=Bernoulli),
+    "vae, recurrent, lstm": partial(
+        VAE, network=small_lstm, likelihood=Bernoulli, initialization="xavier_normal"
+    ),
     "autoencoder, transformer": partial(Autoencoder, network=small_transformer),
     "vae, transformer, sinusoidal": partial(VAE, network=sinusoidal),
     "masked autoencoder": partial(MaskedAutoencoder, network=small_transformer, mask_ratio=0.6),
