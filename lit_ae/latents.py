@@ -15,6 +15,9 @@ class Latent(ABC):
     mean: Tensor
     """The deterministic code, ``(N, latent_dim)``."""
 
+    skips: tuple[Tensor, ...] = ()
+    """What the decoder is given of x beside the code, ``(N, ...)`` each: see :class:`lit_ae.networks.UNet`."""
+
     @abstractmethod
     def sample(self, draws: int = 1) -> Tensor:
         """Differentiable draws ``(draws, N, latent_dim)``."""

@@ -2,7 +2,8 @@
 
 A variant says three things, and the base does the rest (training, validation and test steps, logging, optimizer):
 
-- ``posterior(x)``: how x becomes a latent (a point, a distribution; later a set of codes or a sequence);
+- ``latent(code)``: what the encoder's output is (a point, a distribution; later a set of codes or a sequence), or
+  ``posterior(x)`` where x becomes a latent in another way;
 - ``terms(passed)``: the named terms of its objective, costs a sample in nats, summed over features;
 - ``weights``: each term's weight over time; a term that is not named has weight 1.
 
@@ -16,7 +17,8 @@ A variant says three things, and the base does the rest (training, validation an
 - the encoder's Jacobian: ``terms`` differentiates ``self.posterior`` at ``passed.inputs`` (validation keeps gradients);
 - a discriminator: ``self.training_plan`` owns the optimizers and calls ``objective``;
 - a target that is not the input: ``passed.x`` is clean, ``passed.inputs`` is what was encoded;
-- padding: the likelihood leaves padded places out of ``log_prob``.
+- padding: the likelihood leaves padded places out of ``log_prob``;
+- skips from the encoder to the decoder: they travel with the latent (``latent.skips``) and nothing keeps them.
 """
 
 import math
@@ -27,6 +29,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, final
 import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lit_ae.batch import Batch
@@ -37,7 +40,7 @@ from lit_ae.latents import Latent, Point, StandardNormal
 from lit_ae.likelihoods import Gaussian, Likelihood
 from lit_ae.metrics.running import RunningMeans
 from lit_ae.networks import MLP, Network, Sizes
-from lit_ae.networks.base import Initialization, initialize
+from lit_ae.networks.base import Initialization, Skips, initialize
 from lit_ae.optimization import LearningRateSchedule
 from lit_ae.randomness import seed_step
 from lit_ae.schedules import Constant, Schedule
@@ -104,6 +107,9 @@ class LitAutoencoder(Described, L.LightningModule):
         self.likelihood = likelihood(spec)
         sizes = Sizes(latent_dim, self.latent_parameters, self.likelihood.outputs_per_feature)
         self.network = network(spec, sizes)
+        self.network.expected = self.likelihood.mean
+        if self.network.has_skips and type(self).posterior is not LitAutoencoder.posterior:
+            raise UserError(f"{type(self).__name__} hands no skips to the decoder: set model.network.skips to false.")
         self.corruption = corruption(spec) if corruption else None
         initialize(self.network, initialization)
         self._optimizer, self._learning_rate = optimizer, learning_rate
@@ -112,14 +118,21 @@ class LitAutoencoder(Described, L.LightningModule):
     # What a variant says -------------------------------------------------------------------------------------------
 
     def posterior(self, x: Tensor) -> Latent:
-        """The latent of ``x`` ``(N, *spec.shape)``."""
-        return Point(self.network.encode(x))
+        """The latent of ``x`` ``(N, *spec.shape)``, and with it the skips that the decoder needs."""
+        code, skips = self.network.encode_with_skips(x)
+        latent = self.latent(code)
+        latent.skips = skips
+        return latent
+
+    def latent(self, code: Tensor) -> Latent:
+        """What the encoder's output ``(N, latent_parameters * latent_dim)`` stands for."""
+        return Point(code)
 
     def forward_pass(self, x: Tensor, inputs: Tensor) -> Pass[Any]:
         """From the (corrupted) inputs through the latent to the likelihood of the clean x."""
         latent = self.posterior(inputs)
         z = latent.sample(self.draws)
-        return Pass(x, inputs, latent, z, self.log_likelihood(x, z), {})
+        return Pass(x, inputs, latent, z, self.log_likelihood(x, z, latent.skips), {})
 
     def terms(self, passed: Pass[Any]) -> dict[str, Tensor]:
         """The objective's terms by name: costs in nats, ``(N,)`` each."""
@@ -136,19 +149,24 @@ class LitAutoencoder(Described, L.LightningModule):
         """The deterministic codes ``(N, latent_dim)`` of ``x``."""
         return self.posterior(x).mean
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, skips: Skips = ()) -> Tensor:
         """The expected x ``(N, *spec.shape)`` for codes ``(N, latent_dim)``."""
-        return self.likelihood.mean(self.network.decode(z))
+        return self.likelihood.mean(self.network.decode(z, skips=skips))
+
+    def generate(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """x ``(N, *spec.shape)`` drawn from p(x|z) for codes ``(N, latent_dim)``, step by step where it has steps."""
+        return self.network.generate(z, lambda outputs: self.likelihood.sample(outputs, generator))
 
     def forward(self, x: Tensor) -> Tensor:
         """The deterministic reconstruction of ``x``, of the same shape."""
-        return self.decode(self.encode(x))
+        latent = self.posterior(x)
+        return self.decode(latent.mean, latent.skips)
 
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x|z) in nats, ``(draws, N)``, for ``z`` of shape ``(draws, N, latent_dim)``."""
+    def log_likelihood(self, x: Tensor, z: Tensor, skips: Skips = ()) -> Tensor:
+        """log p(x|z) in nats, ``(draws, N)``, for ``z`` of shape ``(draws, N, latent_dim)`` and the skips of ``x``."""
         draws, rows = z.shape[:2]
-        repeated = x.expand(draws, *x.shape).flatten(0, 1)
-        outputs = self.network.decode(z.flatten(0, 1), target=repeated)
+        repeated, *sides = (t.expand(draws, *t.shape).flatten(0, 1) for t in (x, *skips))
+        outputs = self.network.decode(z.flatten(0, 1), target=repeated, skips=tuple(sides))
         return self.likelihood.log_prob(outputs, repeated).view(draws, rows)
 
     def corrupt(self, x: Tensor) -> Tensor:
@@ -185,8 +203,13 @@ class LitAutoencoder(Described, L.LightningModule):
 
     @property
     def warmup_epochs(self) -> float:
-        """Epochs until every weight is final."""
-        return max((schedule.length for schedule in self.weights.values()), default=0.0)
+        """Epochs until all that changes over the training is final."""
+        return max(self.lengths.values(), default=0.0)
+
+    @property
+    def lengths(self) -> dict[str, float]:
+        """By name, the epochs until what changes over the training is final."""
+        return {name: schedule.length for name, schedule in self.weights.items()}
 
     def objective(self, batch: Batch, epoch: float | None) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and the terms' means over the batch; weights as of ``epoch``, or the final ones for None."""
@@ -283,6 +306,8 @@ class LitAutoencoder(Described, L.LightningModule):
         if not torch.cuda.is_available():
             os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"  # Lightning's, and Adam would ask in vain at every step
         self.check_schedules(self._steps / self._steps_per_epoch)
+        if self.network.caution:
+            rank_zero_warn(self.network.caution)
 
     def check_schedules(self, epochs: float) -> None:
         """Refuses schedules that don't come to their end in a training of so many epochs.
@@ -290,9 +315,8 @@ class LitAutoencoder(Described, L.LightningModule):
         Raises:
             UserError: naming the schedule.
         """
-        lengths = {name: schedule.length for name, schedule in self.weights.items()}
-        lengths["the learning rate"] = self._learning_rate.warmup_epochs if self._learning_rate else 0.0
-        for name, length in lengths.items():
+        rate = self._learning_rate.warmup_epochs if self._learning_rate else 0.0
+        for name, length in {**self.lengths, "the learning rate": rate}.items():
             if length > epochs:
                 raise UserError(
                     f"The warm-up of {name} takes {length:g} epochs and the training only {epochs:g}: "

@@ -14,12 +14,16 @@ class DataSpec:
     Args:
         name: the data set's name, for figures and pictures.
         kind: what a sample is; networks and corruptions refuse kinds that they are not made for.
-        shape: one sample in model space, without the batch dimension: ``(C, H, W)`` for an image, ``(D,)`` for a row.
+        shape: one sample in model space, without the batch dimension: ``(C, H, W)`` for an image, ``(D,)`` for a row,
+            ``(T, D)`` for a series, ``(T,)`` for a sequence of token ids.
         value_range: lowest and highest value in model space, or None where there is no bound.
         preprocessing: the user's units to model space and back.
         binarize: how grey levels become 0 and 1: not at all, drawn anew every epoch, or by a threshold.
         classes: the labels' names, in order; empty where there are none.
         synthetic: whether the data is made up.
+        vocabulary: the tokens of a sequence, in the order of their ids.
+        pad: what fills places after the end: the id of a token, or for a series the value of every feature of a step;
+            None where all samples are of one length.
     """
 
     def __init__(
@@ -32,6 +36,8 @@ class DataSpec:
         binarize: Binarize = "none",
         classes: tuple[str, ...] = (),
         synthetic: bool = False,
+        vocabulary: tuple[str, ...] = (),
+        pad: float | None = None,
     ):
         self.name, self.kind, self.shape = name, kind, tuple(shape)
         self.preprocessing = preprocessing
@@ -39,6 +45,7 @@ class DataSpec:
         if value_range is not None:
             self.value_range = (value_range[0], value_range[1])
         self.binarize, self.classes, self.synthetic = binarize, tuple(classes), synthetic
+        self.vocabulary, self.pad = tuple(vocabulary), pad
 
     @property
     def features(self) -> int:

@@ -24,8 +24,8 @@ class Variational(LitAutoencoder):
         super().__init__(spec, **kwargs)
         self.prior = StandardNormal(self.latent_dim)
 
-    def posterior(self, x: Tensor) -> DiagonalGaussian:
-        mean, log_var = self.network.encode(x).chunk(2, dim=1)
+    def latent(self, code: Tensor) -> DiagonalGaussian:
+        mean, log_var = code.chunk(2, dim=1)
         return DiagonalGaussian(mean, log_var)
 
     @abstractmethod

@@ -99,7 +99,8 @@ def _judge_density(model: LitAutoencoder, x: Tensor, asked: Evaluation, verdict:
         return posterior_parts(model, rows).kl_per_dimension()
 
     def log_likelihood_at_mean(rows: Tensor) -> Tensor:
-        return model.log_likelihood(rows, posterior_parts(model, rows).mean[None])[0]
+        latent = posterior_parts(model, rows)
+        return model.log_likelihood(rows, latent.mean[None], latent.skips)[0]
 
     figures = verdict.figures
     verdict.kl = in_chunks(kl, x, device=model.device).mean(0)

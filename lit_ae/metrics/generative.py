@@ -35,7 +35,7 @@ def _piece(model: LitAutoencoder, x: Tensor, samples: int, rows_at_once: int) ->
     parts = []
     for start in range(0, samples, draws_at_once):
         z = latent.sample(min(draws_at_once, samples - start))
-        log_weights = model.log_likelihood(x, z) + model.prior.log_prob(z) - latent.log_prob(z)
+        log_weights = model.log_likelihood(x, z, latent.skips) + model.prior.log_prob(z) - latent.log_prob(z)
         parts.append(log_weights.double().logsumexp(0))
     return (torch.stack(parts).logsumexp(0) - math.log(samples)).cpu()
 

@@ -5,7 +5,16 @@ import itertools
 from torch import Tensor, nn
 
 from lit_ae.errors import UserError
-from lit_ae.networks.base import Activation, Network, Normalization, Sizes, activation, check_widths, normalization
+from lit_ae.networks.base import (
+    Activation,
+    Network,
+    Normalization,
+    Sizes,
+    Skips,
+    activation,
+    check_widths,
+    normalization,
+)
 from lit_ae.spec import DataSpec
 
 
@@ -56,7 +65,7 @@ class Conv(Network):
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)
 
-    def decode(self, z: Tensor, target: Tensor | None = None) -> Tensor:
+    def decode(self, z: Tensor, target: Tensor | None = None, skips: Skips = ()) -> Tensor:
         return self.decoder(z).unflatten(1, (self.sizes.outputs_per_feature, self.shape[0]))
 
 

@@ -6,7 +6,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_ae.errors import UserError
-from lit_ae.networks.base import Activation, Network, Normalization, Sizes, activation, check_widths, normalization
+from lit_ae.networks.base import (
+    Activation,
+    Network,
+    Normalization,
+    Sizes,
+    Skips,
+    activation,
+    check_share,
+    check_widths,
+    normalization,
+)
 from lit_ae.spec import DataSpec
 
 
@@ -35,8 +45,7 @@ class MLP(Network):
     ):
         super().__init__(spec, sizes)
         check_widths("model.network.hidden", hidden)
-        if not 0 <= dropout < 1:
-            raise UserError(f"model.network.dropout must lie in [0, 1), not {dropout}.")
+        check_share("model.network.dropout", dropout)
         if tied and sizes.outputs_per_feature != 1:
             raise UserError("Tied weights give one output a feature: set model.network.tied to false.")
         widths = [spec.features, *hidden]
@@ -57,7 +66,7 @@ class MLP(Network):
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x.flatten(1))
 
-    def decode(self, z: Tensor, target: Tensor | None = None) -> Tensor:
+    def decode(self, z: Tensor, target: Tensor | None = None, skips: Skips = ()) -> Tensor:
         return self.decoder(z).unflatten(1, (self.sizes.outputs_per_feature, *self.shape))
 
 

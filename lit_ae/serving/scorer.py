@@ -65,7 +65,8 @@ class Scorer:
         return self.model.encode(self.model.spec.preprocessing.apply(raw))
 
     def _reconstruction(self, raw: Tensor) -> Tensor:
-        return self.model.spec.preprocessing.invert(self.model.decode(self._latent(raw)))
+        preprocessing = self.model.spec.preprocessing
+        return preprocessing.invert(self.model(preprocessing.apply(raw)))
 
     def _error(self, raw: Tensor) -> Tensor:
         x = self.model.spec.preprocessing.apply(raw)

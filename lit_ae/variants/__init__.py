@@ -3,7 +3,8 @@
 from lit_ae.variants.autoencoder import Autoencoder
 from lit_ae.variants.beta_tc_vae import BetaTCVAE
 from lit_ae.variants.denoising_autoencoder import DenoisingAutoencoder
+from lit_ae.variants.masked_autoencoder import MaskedAutoencoder
 from lit_ae.variants.vae import VAE
 from lit_ae.variants.wasserstein_autoencoder import WassersteinAutoencoder
 
-__all__ = ["VAE", "Autoencoder", "BetaTCVAE", "DenoisingAutoencoder", "WassersteinAutoencoder"]
+__all__ = ["VAE", "Autoencoder", "BetaTCVAE", "DenoisingAutoencoder", "MaskedAutoencoder", "WassersteinAutoencoder"]

@@ -13,14 +13,20 @@ from lit_ae.batch import Batch
 from lit_ae.corruptions import GaussianNoise, LowerResolution, Masking, MissingBlocks, SaltAndPepper
 from lit_ae.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian, Laplace, Multinomial, Poisson
 from lit_ae.module import LitAutoencoder
-from lit_ae.networks import MLP, Conv
+from lit_ae.networks import MLP, Conv, Recurrent, Residual, Transformer, UNet
 from lit_ae.optimization import Cosine
 from lit_ae.schedules import LinearWarmup
 from lit_ae.serving.files import load, save
-from lit_ae.variants import VAE, Autoencoder, BetaTCVAE, DenoisingAutoencoder, WassersteinAutoencoder
+from lit_ae.variants import VAE, Autoencoder, BetaTCVAE, DenoisingAutoencoder, MaskedAutoencoder, WassersteinAutoencoder
 
 small_conv = partial(Conv, channels=[4, 8])
 small_mlp = partial(MLP, hidden=[32])
+small_residual = partial(Residual, channels=[4, 8], attention=True, squeeze_excitation=True)
+small_unet = partial(UNet, channels=[4, 8], skip_dropout=0.3, normalization="layer")
+small_recurrent = partial(Recurrent, hidden=24, embedding=8, layers=2, word_dropout=0.2)
+small_transformer = partial(Transformer, width=16, depth=1, heads=2)
+small_lstm = partial(Recurrent, hidden=48, embedding=8, cell="lstm", bidirectional=False, word_dropout=0.5)
+sinusoidal = partial(small_transformer, positions="sinusoidal", dropout=0.1)
 slight_noise = partial(GaussianNoise, sigma=0.2)
 
 CASES: dict[str, Callable[..., LitAutoencoder]] = {
@@ -37,6 +43,18 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
         likelihood=partial(Gaussian, variance="predicted", bounded=True),
         corruption=GaussianNoise,
     ),
+    "autoencoder, growing": partial(Autoencoder, network=small_mlp, growth_epochs=1),
+    "autoencoder, residual": partial(Autoencoder, network=small_residual),
+    "vae, residual, batch normalised": partial(VAE, network=partial(Residual, channels=[4, 8], normalization="batch")),
+    "autoencoder, u-net, denoising": partial(Autoencoder, network=small_unet, corruption=slight_noise),
+    "vae, u-net, importance-weighted": partial(VAE, network=small_unet, importance_samples=3),
+    "autoencoder, recurrent": partial(Autoencoder, network=small_recurrent),
+    "vae, recurrent, lstm": partial(
+        VAE, network=small_lstm, likelihood=Bernoulli, initialization="xavier_normal"
+    ),
+    "autoencoder, transformer": partial(Autoencoder, network=small_transformer),
+    "vae, transformer, sinusoidal": partial(VAE, network=sinusoidal),
+    "masked autoencoder": partial(MaskedAutoencoder, network=small_transformer, mask_ratio=0.6),
     "vae, importance-weighted": partial(VAE, network=small_mlp, likelihood=Bernoulli, importance_samples=5),
     "vae, continuous Bernoulli": partial(VAE, network=small_mlp, likelihood=ContinuousBernoulli),
     "autoencoder, categorical, salt and pepper": partial(
