@@ -6,7 +6,8 @@ A variant says three things, and the base does the rest (training, validation an
 - ``terms(passed)``: the named terms of its objective, costs a sample in nats, summed over features;
 - ``weights``: each term's weight over time; a term that is not named has weight 1.
 
-``forward_pass`` is the fourth, for those whose way from x to x̂ is not encode, draw, decode. How the hard cases fit:
+``forward_pass`` is the fourth, for those whose way from x to x̂ is not encode, draw, decode; ``measures`` and ``alarms``
+are for those that have something to watch. How the hard cases fit:
 
 - teacher forcing: ``decode`` is given the target in a pass, and nothing at inference;
 - two views: ``terms`` augments ``passed.x`` and encodes it again;
@@ -14,11 +15,14 @@ A variant says three things, and the base does the rest (training, validation an
 - a cost at every layer: ``posterior`` returns a latent that also holds the layers, ``terms`` compares them;
 - a codebook with moving averages, or a data set's statistic: buffers, updated from ``passed`` while ``self.training``;
 - the encoder's Jacobian: ``terms`` differentiates ``self.posterior`` at ``passed.inputs`` (validation keeps gradients);
-- a discriminator: ``self.training_plan`` owns the optimizers and calls ``objective``;
+- a discriminator: ``self.training_plan`` gives it an optimizer of its own; its cost is one of the terms, with a weight
+  in training alone, on codes that carry no gradient, while the encoder's term freezes the discriminator;
 - a target that is not the input: ``passed.x`` is clean, ``passed.inputs`` is what was encoded;
+- some labels: ``passed.batch`` holds ``y`` and tells which rows they belong to;
 - padding: the likelihood leaves padded places out of ``log_prob``.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar, final
 
@@ -31,15 +35,16 @@ from lit_ae.batch import Batch
 from lit_ae.corruptions import Corruption
 from lit_ae.describe import Described, describe
 from lit_ae.errors import UserError
-from lit_ae.latents import Latent, Point, StandardNormal
+from lit_ae.latents import Latent, Point, Prior
 from lit_ae.likelihoods import Gaussian, Likelihood
 from lit_ae.metrics.running import RunningMeans
 from lit_ae.networks import MLP, Network, Sizes
 from lit_ae.networks.base import Initialization, initialize
 from lit_ae.optimization import LearningRateSchedule
 from lit_ae.randomness import seed_step
-from lit_ae.schedules import Constant, Schedule
+from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec
+from lit_ae.training_plans import SingleOptimizer, TrainingPlan
 
 LatentT = TypeVar("LatentT", bound=Latent)
 
@@ -54,6 +59,7 @@ class Pass(NamedTuple, Generic[LatentT]):
         z: draws from it, ``(draws, N, latent_dim)``.
         log_likelihood: log p(x|z) in nats, ``(draws, N)``.
         extra: whatever else a variant's terms need.
+        batch: what the pass was made for; None outside of a step.
     """
 
     x: Tensor
@@ -62,6 +68,7 @@ class Pass(NamedTuple, Generic[LatentT]):
     z: Tensor
     log_likelihood: Tensor
     extra: dict[str, Any]
+    batch: Batch | None = None
 
 
 class LitAutoencoder(Described, L.LightningModule):
@@ -80,7 +87,8 @@ class LitAutoencoder(Described, L.LightningModule):
 
     latent_parameters = 1
     draws = 1
-    prior: StandardNormal | None = None
+    prior: Prior | None = None
+    training_plan: TrainingPlan = SingleOptimizer()
 
     def __init__(
         self,
@@ -125,6 +133,14 @@ class LitAutoencoder(Described, L.LightningModule):
     def weights(self) -> Mapping[str, Schedule]:
         """The terms' weights over time; 1 for a term that is not named."""
         return {}
+
+    def measures(self, passed: Pass[Any]) -> dict[str, Tensor]:
+        """What validation and test report beside the terms, by name: ``(N,)`` each, and no part of the loss."""
+        return {}
+
+    def alarms(self, figures: Mapping[str, float]) -> list[str]:
+        """A sentence for whatever the last epoch's figures (``val/<term>`` and so on) warn of."""
+        return []
 
     # What everyone may ask -----------------------------------------------------------------------------------------
 
@@ -171,7 +187,7 @@ class LitAutoencoder(Described, L.LightningModule):
     @property
     def description(self) -> dict[str, Any]:
         """The model's make-up without spec and optimizer, as plain values: see :mod:`lit_ae.describe`."""
-        left_out = ("spec", "optimizer", "learning_rate")
+        left_out = ("spec", "optimizer", "adversary_optimizer", "learning_rate")
         arguments = {name: value for name, value in self.init_args.items() if name not in left_out}
         return {**describe(type(self)), "with": describe(arguments)}
 
@@ -183,12 +199,17 @@ class LitAutoencoder(Described, L.LightningModule):
         return max((schedule.length for schedule in self.weights.values()), default=0.0)
 
     def objective(self, batch: Batch, epoch: float | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and the terms' means over the batch; weights as of ``epoch``, or the final ones for None."""
-        passed = self.forward_pass(batch.x, self.corrupt(batch.x))
+        """The loss and the terms' means over the batch; weights as of ``epoch``.
+
+        For None it judges: with the final weights, and the measures beside the terms.
+        """
+        passed = self.forward_pass(batch.x, self.corrupt(batch.x))._replace(batch=batch)
         means = {name: term.mean() for name, term in self.terms(passed).items()}
         weights = self.weights
         weighted = [_weight(weights.get(name), epoch) * mean for name, mean in means.items()]
         loss = torch.stack(weighted).sum()
+        if epoch is None:
+            means |= {name: measure.mean() for name, measure in self.measures(passed).items()}
         return loss, means
 
     @final
@@ -237,7 +258,7 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
-        moving = {name: s for name, s in self.weights.items() if not isinstance(s, Constant)}
+        moving = {name: schedule for name, schedule in self.weights.items() if schedule.length}
         epoch = self.trainer.global_step / self._steps_per_epoch
         self.log_dict({f"weight/{name}": s.at(epoch) for name, s in moving.items()})
         self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
@@ -251,6 +272,11 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         self._report("test")
+
+    def on_train_end(self) -> None:
+        if self.trainer.is_global_zero:
+            for sentence in self.alarms({name: float(v) for name, v in self.trainer.callback_metrics.items()}):
+                logging.getLogger(__name__).warning(sentence)
 
     def on_fit_start(self) -> None:
         self.check_schedules(self._steps / self._steps_per_epoch)
@@ -281,7 +307,7 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         steps = self._steps
-        optimizer = self._optimizer(self.parameters())
+        optimizer = self.training_plan.optimizer(self, self._optimizer)
         if self._learning_rate is None:
             return optimizer
         per_epoch = self._steps_per_epoch

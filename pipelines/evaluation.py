@@ -10,7 +10,7 @@ from torch import Tensor
 from data.base import LitData
 from lit_ae.metrics.baseline import PrincipalComponents
 from lit_ae.metrics.chunks import in_chunks
-from lit_ae.metrics.generative import active_units, importance_log_likelihood, posterior_parts
+from lit_ae.metrics.generative import active_units, has_bounds, importance_log_likelihood, posterior_parts
 from lit_ae.metrics.probe import linear_probe_accuracy
 from lit_ae.metrics.reconstruction import reconstruction_figures, squared_error, ssim_sigma
 from lit_ae.module import LitAutoencoder
@@ -61,7 +61,7 @@ def evaluate(model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.
     _note_reconstruction(verdict, data.spec, pca.components)
     if model.corruption is not None:
         _judge_denoising(model, test.x, verdict)
-    if model.prior is not None:
+    if has_bounds(model, test.x[:2].to(model.device)):
         _judge_density(model, test.x, asked, verdict)
     if asked.probe_rows and fit.y is not None and test.y is not None:
         _judge_probe(model, fit, test, pca, asked.probe_rows, verdict)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from lit_ae.latents import DiagonalGaussian
+from lit_ae.latents import DiagonalGaussian, StandardNormal
 from lit_ae.module import LitAutoencoder
 
 
@@ -15,6 +15,12 @@ def posterior_parts(model: LitAutoencoder, x: Tensor) -> DiagonalGaussian:
     if not isinstance(latent, DiagonalGaussian):
         raise TypeError(f"{type(model).__name__} has no Gaussian posterior.")
     return latent
+
+
+@torch.no_grad()
+def has_bounds(model: LitAutoencoder, x: Tensor) -> bool:
+    """Whether log p(x) can be bounded: a Gaussian posterior under a standard normal prior."""
+    return isinstance(model.prior, StandardNormal) and isinstance(model.posterior(x[:2]), DiagonalGaussian)
 
 
 def importance_log_likelihood(model: LitAutoencoder, x: Tensor, samples: int, rows_at_once: int = 20_000) -> Tensor:
@@ -29,7 +35,7 @@ def importance_log_likelihood(model: LitAutoencoder, x: Tensor, samples: int, ro
 
 @torch.no_grad()
 def _piece(model: LitAutoencoder, x: Tensor, samples: int, rows_at_once: int) -> Tensor:
-    assert model.prior is not None
+    assert isinstance(model.prior, StandardNormal)
     latent = posterior_parts(model, x)
     draws_at_once = max(1, rows_at_once // len(x))
     parts = []

@@ -1,6 +1,8 @@
 """What is asked of the code z: one file a variant. A new one is imported here."""
 
+from lit_ae.variants.adversarial import AdversarialAutoencoder
 from lit_ae.variants.autoencoder import Autoencoder
+from lit_ae.variants.factor import FactorVAE
 from lit_ae.variants.vae import VAE
 
-__all__ = ["VAE", "Autoencoder"]
+__all__ = ["VAE", "AdversarialAutoencoder", "Autoencoder", "FactorVAE"]

@@ -15,9 +15,10 @@ from lit_ae.likelihoods import Bernoulli, Gaussian
 from lit_ae.module import LitAutoencoder
 from lit_ae.networks import MLP, Conv
 from lit_ae.optimization import Cosine
+from lit_ae.priors import GaussianMixture, SwissRoll
 from lit_ae.schedules import LinearWarmup
 from lit_ae.serving.files import load, save
-from lit_ae.variants import VAE, Autoencoder
+from lit_ae.variants import VAE, AdversarialAutoencoder, Autoencoder, FactorVAE
 
 small_conv = partial(Conv, channels=[4, 8])
 small_mlp = partial(MLP, hidden=[32])
@@ -38,6 +39,17 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
         corruption=GaussianNoise,
     ),
     "vae, importance-weighted": partial(VAE, network=small_mlp, likelihood=Bernoulli, importance_samples=5),
+    "adversarial": partial(AdversarialAutoencoder, network=small_mlp, discriminator_hidden=[16]),
+    "adversarial, mixture, conv, denoising, own optimizer": partial(
+        AdversarialAutoencoder,
+        network=small_conv,
+        corruption=slight_noise,
+        prior=partial(GaussianMixture, modes=5),
+        adversarial=LinearWarmup(3.0, 1),
+        adversary_optimizer=partial(torch.optim.SGD, lr=0.02, momentum=0.5),
+    ),
+    "adversarial, swiss roll": partial(AdversarialAutoencoder, network=small_mlp, prior=SwissRoll),
+    "factor vae": partial(FactorVAE, network=small_mlp, likelihood=Bernoulli, gamma=4.0, discriminator_hidden=[16, 16]),
 }  # fmt: skip
 
 
