@@ -22,13 +22,14 @@ are for those that have something to watch. How the hard cases fit:
 - padding: the likelihood leaves padded places out of ``log_prob``.
 """
 
-import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar, final
+from typing import Any, final
 
 import lightning as L
 import torch
+import torch.nn.functional as F
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lit_ae.batch import Batch
@@ -41,35 +42,11 @@ from lit_ae.metrics.running import RunningMeans
 from lit_ae.networks import MLP, Network, Sizes
 from lit_ae.networks.base import Initialization, initialize
 from lit_ae.optimization import LearningRateSchedule
+from lit_ae.passes import Pass
 from lit_ae.randomness import seed_step
 from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec
 from lit_ae.training_plans import SingleOptimizer, TrainingPlan
-
-LatentT = TypeVar("LatentT", bound=Latent)
-
-
-class Pass(NamedTuple, Generic[LatentT]):
-    """One way through the model.
-
-    Attributes:
-        x: the clean target, ``(N, *spec.shape)``.
-        inputs: what was encoded, of the same shape.
-        latent: what the encoder made of it.
-        z: draws from it, ``(draws, N, latent_dim)``.
-        log_likelihood: log p(x|z) in nats, ``(draws, N)``.
-        extra: whatever else a variant's terms need.
-        batch: what the pass was made for; None outside of a step.
-    """
-
-    x: Tensor
-    inputs: Tensor
-    latent: LatentT
-    z: Tensor
-    log_likelihood: Tensor
-    extra: dict[str, Any]
-    batch: Batch | None = None
-
 
 class LitAutoencoder(Described, L.LightningModule):
     """Encoder, latent, decoder and likelihood, trained on a weighted sum of named terms.
@@ -174,6 +151,26 @@ class LitAutoencoder(Described, L.LightningModule):
         total = self.trainer.strategy.reduce(mean.detach().clone(), reduce_op="mean")
         return mean + (total - mean).detach()
 
+    def variance_over_batch(self, values: Tensor) -> Tensor:
+        """The variance of ``(N, D)`` over the global batch, ``(D,)``, in full precision."""
+        values = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+        squares, mean = self.mean_over_processes(values.square().mean(0)), self.mean_over_processes(values.mean(0))
+        return (squares - mean.square()).clamp(min=1e-6)
+
+    def rows_of_all_processes(self, rows: Tensor, batch: Batch | None) -> tuple[Tensor, Tensor, int]:
+        """The rows ``(N, D)`` of every process, with gradients to all of them.
+
+        Returns:
+            The rows ``(M, D)``, which of them are real ``(M,)`` (a process that has one row less fills up with zeros),
+            and the place of this process's first one.
+        """
+        if batch is None or self._trainer is None or self.trainer.world_size == 1:
+            return rows, torch.ones(len(rows), dtype=torch.bool, device=rows.device), 0
+        most = -(-round(len(rows) * self.trainer.world_size / batch.share) // self.trainer.world_size)
+        filled = F.pad(rows, (0, 0, 0, most - len(rows)))
+        real = self.all_gather(torch.arange(most, device=rows.device) < len(rows)).flatten()
+        return self.all_gather(filled, sync_grads=True).flatten(0, 1), real, self.global_rank * most
+
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """``count`` expected x ``(count, *spec.shape)`` for codes drawn from the prior.
 
@@ -274,9 +271,8 @@ class LitAutoencoder(Described, L.LightningModule):
         self._report("test")
 
     def on_train_end(self) -> None:
-        if self.trainer.is_global_zero:
-            for sentence in self.alarms({name: float(v) for name, v in self.trainer.callback_metrics.items()}):
-                logging.getLogger(__name__).warning(sentence)
+        for sentence in self.alarms({name: float(v) for name, v in self.trainer.callback_metrics.items()}):
+            rank_zero_warn(sentence)
 
     def on_fit_start(self) -> None:
         self.check_schedules(self._steps / self._steps_per_epoch)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from data import Digits
+from lit_ae.augmentations import FeatureCorruption
 from lit_ae.batch import Batch
 from lit_ae.corruptions import GaussianNoise
 from lit_ae.likelihoods import Bernoulli, Gaussian
@@ -18,7 +19,7 @@ from lit_ae.optimization import Cosine
 from lit_ae.priors import GaussianMixture, SwissRoll
 from lit_ae.schedules import LinearWarmup
 from lit_ae.serving.files import load, save
-from lit_ae.variants import VAE, AdversarialAutoencoder, Autoencoder, FactorVAE
+from lit_ae.variants import VAE, AdversarialAutoencoder, Autoencoder, ContrastiveAutoencoder, FactorVAE, LadderAutoencoder
 
 small_conv = partial(Conv, channels=[4, 8])
 small_mlp = partial(MLP, hidden=[32])
@@ -50,6 +51,20 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
     ),
     "adversarial, swiss roll": partial(AdversarialAutoencoder, network=small_mlp, prior=SwissRoll),
     "factor vae": partial(FactorVAE, network=small_mlp, likelihood=Bernoulli, gamma=4.0, discriminator_hidden=[16, 16]),
+    "ladder": partial(LadderAutoencoder, network=small_mlp, likelihood=Bernoulli, denoising=[LinearWarmup(0.5, 1), 0.2]),
+    "ladder, labelled, norms, predicted variance": partial(
+        LadderAutoencoder,
+        network=partial(MLP, hidden=[32, 16], normalization="layer", activation="elu"),
+        likelihood=partial(Gaussian, variance="predicted"),
+        labelled_share=0.4,
+    ),
+    "contrastive": partial(ContrastiveAutoencoder, network=small_mlp, temperature=0.3, projection=8),
+    "contrastive, conv, feature corruption": partial(
+        ContrastiveAutoencoder,
+        network=small_conv,
+        contrastive=LinearWarmup(2.0, 1),
+        augmentation=partial(FeatureCorruption, share=0.2),
+    ),
 }  # fmt: skip
 
 
