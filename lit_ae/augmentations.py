@@ -50,9 +50,7 @@ class ImageViews(Augmentation):
 
     kinds = ("image",)
 
-    def __init__(
-        self, spec: DataSpec, crop: float = 0.8, shift: float = 0.1, noise: float = 0.05, erase: float = 0.25
-    ):
+    def __init__(self, spec: DataSpec, crop: float = 0.8, shift: float = 0.1, noise: float = 0.05, erase: float = 0.25):
         super().__init__(spec)
         if not 0 < crop <= 1 or min(shift, noise, erase) < 0 or erase > 1:
             raise UserError("ImageViews needs crop in (0, 1], shift and noise >= 0, and erase in [0, 1].")
@@ -132,4 +130,5 @@ class SeriesViews(Augmentation):
 
 def usual_for(kind: Kind) -> type[Augmentation]:
     """The augmentation of a kind of data where the user names none."""
-    return {"image": ImageViews, "series": SeriesViews}.get(kind, FeatureCorruption)
+    usual: dict[Kind, type[Augmentation]] = {"image": ImageViews, "series": SeriesViews}
+    return usual.get(kind, FeatureCorruption)

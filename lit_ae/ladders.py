@@ -1,5 +1,8 @@
 """What a ladder network is made of beside its encoder and decoder."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 import torch
 from torch import Tensor, nn
 
@@ -25,16 +28,17 @@ class Ladder(nn.Module):
         if not isinstance(network, MLP):
             raise UserError("A ladder looks at every layer of an MLP: use --model.network MLP.")
         self._ways = stages(network.encoder), stages(network.decoder)  # not registered here a second time
-        widths = [features, *(linear[0].out_features for linear, _ in self._ways[0])]
+        widths = [features, *(layer.out_features for layer in network.encoder if isinstance(layer, nn.Linear))]
         self.combinators = nn.ModuleList(Combinator(width) for width in widths)
 
     def climb(self, x: Tensor, noise: float = 0.0) -> list[Tensor]:
         """x ``(N, D)`` and each stage's pre-activations ``(N, width)``, with N(0, noise²) added to each of them."""
         layers = [_noisy(x, noise)]
         h = layers[0]
-        for linear, after in self._ways[0]:
-            layers.append(_noisy(linear(h), noise))
-            h = after(layers[-1])
+        with self._unobserved() if noise else nullcontext():
+            for linear, after in self._ways[0]:
+                layers.append(_noisy(linear(h), noise))
+                h = after(layers[-1])
         return layers
 
     def descend(self, noisy: list[Tensor]) -> list[Tensor]:
@@ -45,11 +49,25 @@ class Ladder(nn.Module):
         laterals, combinators = noisy[::-1], list(self.combinators)[::-1]
         h = combinators[0](laterals[0], laterals[0])
         estimates = [h]
-        for (linear, after), lateral, combinator in zip(self._ways[1], laterals[1:], combinators[1:], strict=True):
-            above, width = linear(h), lateral.shape[1]
-            estimates.append(torch.cat([combinator(lateral, above[:, :width]), above[:, width:]], 1))
-            h = after(estimates[-1])
+        with self._unobserved():
+            for (linear, after), lateral, combinator in zip(self._ways[1], laterals[1:], combinators[1:], strict=True):
+                above, width = linear(h), lateral.shape[1]
+                estimates.append(torch.cat([combinator(lateral, above[:, :width]), above[:, width:]], 1))
+                h = after(estimates[-1])
         return estimates[::-1]
+
+    @contextmanager
+    def _unobserved(self) -> Iterator[None]:
+        """Batch normalisation gathers no running statistics: those at inference are of what inference passes."""
+        layers = [layer for way in self._ways for linear, _ in way for layer in linear]
+        momenta = {layer: layer.momentum for layer in layers if isinstance(layer, nn.BatchNorm1d)}
+        for layer in momenta:
+            layer.momentum = 0.0
+        try:
+            yield
+        finally:
+            for layer, momentum in momenta.items():
+                layer.momentum = momentum
 
 
 class Combinator(nn.Module):
@@ -87,6 +105,14 @@ def stages(layers: nn.Sequential) -> list[Stage]:
         else:
             found[-1][0 if isinstance(layer, NORMALIZATIONS) else 1].append(layer)
     return [(nn.Sequential(*linear), nn.Sequential(*after)) for linear, after in found]
+
+
+def variance(rows: Tensor, real: Tensor) -> Tensor:
+    """Of each column of ``(M, D)`` over the rows that are real ``(M,)``: ``(D,)``, in full precision."""
+    rows = rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
+    share = (real / real.sum())[:, None].to(rows)
+    mean = (rows * share).sum(0)
+    return ((rows - mean).square() * share).sum(0).clamp(min=1e-6)
 
 
 def _noisy(values: Tensor, noise: float) -> Tensor:

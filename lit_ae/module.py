@@ -48,6 +48,7 @@ from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec
 from lit_ae.training_plans import SingleOptimizer, TrainingPlan
 
+
 class LitAutoencoder(Described, L.LightningModule):
     """Encoder, latent, decoder and likelihood, trained on a weighted sum of named terms.
 
@@ -151,12 +152,6 @@ class LitAutoencoder(Described, L.LightningModule):
         total = self.trainer.strategy.reduce(mean.detach().clone(), reduce_op="mean")
         return mean + (total - mean).detach()
 
-    def variance_over_batch(self, values: Tensor) -> Tensor:
-        """The variance of ``(N, D)`` over the global batch, ``(D,)``, in full precision."""
-        values = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-        squares, mean = self.mean_over_processes(values.square().mean(0)), self.mean_over_processes(values.mean(0))
-        return (squares - mean.square()).clamp(min=1e-6)
-
     def rows_of_all_processes(self, rows: Tensor, batch: Batch | None) -> tuple[Tensor, Tensor, int]:
         """The rows ``(N, D)`` of every process, with gradients to all of them.
 
@@ -168,8 +163,11 @@ class LitAutoencoder(Described, L.LightningModule):
             return rows, torch.ones(len(rows), dtype=torch.bool, device=rows.device), 0
         most = -(-round(len(rows) * self.trainer.world_size / batch.share) // self.trainer.world_size)
         filled = F.pad(rows, (0, 0, 0, most - len(rows)))
-        real = self.all_gather(torch.arange(most, device=rows.device) < len(rows)).flatten()
-        return self.all_gather(filled, sync_grads=True).flatten(0, 1), real, self.global_rank * most
+        every = self.all_gather(filled, sync_grads=True)
+        real = self.all_gather(torch.arange(most, device=rows.device) < len(rows))
+        assert isinstance(every, Tensor)
+        assert isinstance(real, Tensor)
+        return every.flatten(0, 1), real.flatten(), self.global_rank * most
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """``count`` expected x ``(count, *spec.shape)`` for codes drawn from the prior.

@@ -23,9 +23,7 @@ class GaussianMixture(Prior):
         across: standard deviation across it.
     """
 
-    def __init__(
-        self, latent_dim: int, modes: int = 10, radius: float = 2.0, along: float = 0.5, across: float = 0.15
-    ):
+    def __init__(self, latent_dim: int, modes: int = 10, radius: float = 2.0, along: float = 0.5, across: float = 0.15):
         if latent_dim < 2 or modes < 1 or min(radius, along, across) <= 0:
             raise UserError(
                 "A mixture on a circle needs model.latent_dim >= 2, modes >= 1, and a radius and standard deviations "

@@ -61,8 +61,8 @@ class AdversarialAutoencoder(LitAutoencoder):
 
     def alarms(self, figures: Mapping[str, float]) -> list[str]:
         share = figures.get("val/prior_coverage", 1.0)
-        hint = "Codes have collapsed: they cover {:.0%} of the prior; raise model.adversarial or train longer."
-        return [hint.format(share)] if share < COLLAPSED else []
+        text = f"Codes cover {share:.0%} of the prior alone (mode collapse): raise model.adversarial or train longer."
+        return [text] if share < COLLAPSED else []
 
     def _prior_like(self, z: Tensor) -> Tensor:
         return self.prior.sample(len(z), device=z.device).to(z)

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lit_ae.errors import UserError
-from lit_ae.ladders import Ladder
+from lit_ae.ladders import Ladder, variance
 from lit_ae.latents import Point
 from lit_ae.module import LitAutoencoder, Pass
 from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec
+from lit_ae.supervision import LabelledShare
 
 
 class LadderAutoencoder(LitAutoencoder):
@@ -45,13 +45,10 @@ class LadderAutoencoder(LitAutoencoder):
         layers = len(self.ladder.combinators)
         if noise < 0 or not 1 <= len(denoising) <= layers:
             raise UserError(f"A ladder of {layers} layers needs noise >= 0 and 1 to {layers} weights in denoising.")
-        if not 0 <= labelled_share <= 1 or (labelled_share and not spec.classes):
-            raise UserError("LadderAutoencoder needs a labelled_share in [0, 1], and labels if it is above 0.")
-        self.noise, self.labelled_share = noise, labelled_share
+        self.noise, self.labels = noise, LabelledShare(spec, self.latent_dim, labelled_share)
         every = [*denoising, *denoising[-1:] * (layers - len(denoising))]
         self._weights = {f"denoising_{layer}": Schedule.of(weight) for layer, weight in enumerate(every)}
         self._weights |= {"reconstruction": Schedule.of(reconstruction), "classification": Schedule.of(classification)}
-        self.classifier = nn.Linear(self.latent_dim, len(spec.classes)) if labelled_share else None
 
     @property
     def weights(self) -> Mapping[str, Schedule]:
@@ -69,14 +66,9 @@ class LadderAutoencoder(LitAutoencoder):
         outputs = outputs.unflatten(1, (-1, *self.spec.shape))
         terms = {**super().terms(passed), "denoising_0": -self.likelihood.log_prob(outputs, passed.x)}
         for layer, (z, estimate) in enumerate(zip(passed.extra["clean"][1:], estimates, strict=True), start=1):
-            terms[f"denoising_{layer}"] = 0.5 * ((z - estimate).square() / self.variance_over_batch(z)).sum(1)
-        if self.classifier is not None and passed.batch is not None and passed.batch.y is not None:
-            costs = F.cross_entropy(self.classifier(passed.latent.mean), passed.batch.y, reduction="none")
-            terms["classification"] = costs * passed.batch.labelled(self.labelled_share) / self.labelled_share
-        return terms
+            every, real, _ = self.rows_of_all_processes(z, passed.batch)
+            terms[f"denoising_{layer}"] = 0.5 * ((z - estimate).square() / variance(every, real)).sum(1)
+        return {**terms, **self.labels.terms(passed.latent.mean, passed.batch)}
 
     def measures(self, passed: Pass[Point]) -> dict[str, Tensor]:
-        if self.classifier is None or passed.batch is None or passed.batch.y is None:
-            return {}
-        guesses = self.classifier(passed.extra["clean"][-1]).argmax(1)
-        return {"accuracy": (guesses == passed.batch.y).float()}
+        return self.labels.measures(passed.extra["clean"][-1], passed.batch)

@@ -19,7 +19,14 @@ from lit_ae.optimization import Cosine
 from lit_ae.priors import GaussianMixture, SwissRoll
 from lit_ae.schedules import LinearWarmup
 from lit_ae.serving.files import load, save
-from lit_ae.variants import VAE, AdversarialAutoencoder, Autoencoder, ContrastiveAutoencoder, FactorVAE, LadderAutoencoder
+from lit_ae.variants import (
+    VAE,
+    AdversarialAutoencoder,
+    Autoencoder,
+    ContrastiveAutoencoder,
+    FactorVAE,
+    LadderAutoencoder,
+)
 
 small_conv = partial(Conv, channels=[4, 8])
 small_mlp = partial(MLP, hidden=[32])
@@ -51,7 +58,9 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
     ),
     "adversarial, swiss roll": partial(AdversarialAutoencoder, network=small_mlp, prior=SwissRoll),
     "factor vae": partial(FactorVAE, network=small_mlp, likelihood=Bernoulli, gamma=4.0, discriminator_hidden=[16, 16]),
-    "ladder": partial(LadderAutoencoder, network=small_mlp, likelihood=Bernoulli, denoising=[LinearWarmup(0.5, 1), 0.2]),
+    "ladder": partial(
+        LadderAutoencoder, network=small_mlp, likelihood=Bernoulli, denoising=[LinearWarmup(0.5, 1), 0.2]
+    ),
     "ladder, labelled, norms, predicted variance": partial(
         LadderAutoencoder,
         network=partial(MLP, hidden=[32, 16], normalization="layer", activation="elu"),
