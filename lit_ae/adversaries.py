@@ -7,6 +7,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_ae.networks.base import check_widths
+from lit_ae.schedules import Constant
+
+
+class TrainingOnly(Constant):
+    """A weight in training, and none in validation and test: for a cost that is no part of the objective asked for,
+    such as an adversary's own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+    def at(self, epoch: float) -> float:
+        return 1.0
 
 
 class Discriminator(nn.Module):

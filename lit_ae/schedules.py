@@ -43,18 +43,6 @@ class Constant(Schedule):
         return self.final
 
 
-class TrainingOnly(Constant):
-    """A weight in training, and none in validation and test: for a cost that is no part of the objective asked for,
-    such as an adversary's own.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(0.0)
-
-    def at(self, epoch: float) -> float:
-        return 1.0
-
-
 class LinearWarmup(Schedule):
     """Rises linearly from 0 and stays (Bowman et al. 2016, section 3.1).
 

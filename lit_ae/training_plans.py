@@ -13,6 +13,8 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lit_ae.errors import UserError
+
 
 class TrainingPlan(ABC):
     """Which optimizer steps which parameters."""
@@ -39,6 +41,9 @@ class Adversarial(TrainingPlan):
     Args:
         adversary: the part of the model that plays against the rest.
         own: its optimizer; None for another one of the autoencoder's kind.
+
+    Raises:
+        UserError: for an optimizer that evaluates the objective several times a step.
     """
 
     def __init__(self, adversary: nn.Module, own: OptimizerCallable | None = None):
@@ -48,7 +53,10 @@ class Adversarial(TrainingPlan):
         theirs = list(self.adversary.parameters())
         known = set(theirs)
         rest = [parameter for parameter in model.parameters() if parameter not in known]
-        return Together([main(rest), (self.own or main)(theirs)])
+        parts = [main(rest), (self.own or main)(theirs)]
+        if any(isinstance(part, torch.optim.LBFGS) for part in parts):
+            raise UserError("LBFGS can't step beside an adversary's optimizer: choose another one, such as Adam.")
+        return Together(parts)
 
 
 class Together(Optimizer):

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from lit_ae.adversaries import Discriminator
+from lit_ae.adversaries import Discriminator, TrainingOnly
 from lit_ae.latents import Point
 from lit_ae.metrics.coverage import coverage
 from lit_ae.module import LitAutoencoder, Pass
 from lit_ae.priors import Prior, StandardNormal
-from lit_ae.schedules import Schedule, TrainingOnly
+from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec
 from lit_ae.training_plans import Adversarial
 

@@ -6,11 +6,11 @@ from typing import Any
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from lit_ae.adversaries import Discriminator, permute_dimensions
+from lit_ae.adversaries import Discriminator, TrainingOnly, permute_dimensions
 from lit_ae.errors import UserError
 from lit_ae.latents import DiagonalGaussian
 from lit_ae.module import Pass
-from lit_ae.schedules import Schedule, TrainingOnly
+from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec
 from lit_ae.training_plans import Adversarial
 from lit_ae.variants.vae import VAE

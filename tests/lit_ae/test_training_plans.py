@@ -11,6 +11,7 @@ from torch import nn
 from data import Digits
 from lit_ae.adversaries import Discriminator
 from lit_ae.batch import Batch
+from lit_ae.errors import UserError
 from lit_ae.module import NotFinite
 from lit_ae.networks import MLP
 from lit_ae.optimization import Plateau, WarmupDecay
@@ -141,6 +142,11 @@ def test_plateaus_early_stopping_and_the_nan_guard_know_no_difference():
     assert trainer.optimizers[0].param_groups[1]["lr"] < 0.3
     with pytest.raises(NotFinite, match="is not finite at step"):
         fitted(a_model(adversary_optimizer=partial(torch.optim.SGD, lr=1e30)), max_epochs=5)
+
+
+def test_an_optimizer_that_needs_a_closure_is_refused():
+    with pytest.raises(UserError, match="choose another one"):
+        fitted(a_model(adversary_optimizer=torch.optim.LBFGS))
 
 
 def test_the_adversary_gets_an_optimizer_of_the_main_kind_by_default():
