@@ -6,7 +6,7 @@ A variant says three things, and the base does the rest (training, validation an
 - ``terms(passed)``: the named terms of its objective, costs a sample in nats, summed over features;
 - ``weights``: each term's weight over time; a term that is not named has weight 1.
 
-``forward_pass`` is the fourth, for those whose way from x to x̂ is not encode, draw, decode; ``measures`` and ``alarms``
+``forward_pass`` is the fourth, for those whose way from x to x̂ is not encode, draw, decode; ``figures`` and ``alarms``
 are for those that have something to watch. How the hard cases fit:
 
 - teacher forcing: ``decode`` is given the target in a pass, and nothing at inference;
@@ -112,7 +112,7 @@ class LitAutoencoder(Described, L.LightningModule):
         """The terms' weights over time; 1 for a term that is not named."""
         return {}
 
-    def measures(self, passed: Pass[Any]) -> dict[str, Tensor]:
+    def figures(self, passed: Pass[Any]) -> dict[str, Tensor]:
         """What validation and test report beside the terms, by name: ``(N,)`` each, and no part of the loss."""
         return {}
 
@@ -196,7 +196,7 @@ class LitAutoencoder(Described, L.LightningModule):
     def objective(self, batch: Batch, epoch: float | None) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and the terms' means over the batch; weights as of ``epoch``.
 
-        For None it judges: with the final weights, and the measures beside the terms.
+        For None it judges: with the final weights, and the figures beside the terms.
         """
         passed = self.forward_pass(batch.x, self.corrupt(batch.x))._replace(batch=batch)
         means = {name: term.mean() for name, term in self.terms(passed).items()}
@@ -204,7 +204,7 @@ class LitAutoencoder(Described, L.LightningModule):
         weighted = [_weight(weights.get(name), epoch) * mean for name, mean in means.items()]
         loss = torch.stack(weighted).sum()
         if epoch is None:
-            means |= {name: measure.mean() for name, measure in self.measures(passed).items()}
+            means |= {name: figure.mean() for name, figure in self.figures(passed).items()}
         return loss, means
 
     @final

@@ -33,7 +33,7 @@ class LabelledShare(nn.Module):
         costs = F.cross_entropy(self.classifier(codes), batch.y, reduction="none")
         return {"classification": costs * batch.labelled(self.share) / self.share}
 
-    def measures(self, codes: Tensor, batch: Batch | None) -> dict[str, Tensor]:
+    def figures(self, codes: Tensor, batch: Batch | None) -> dict[str, Tensor]:
         """Whether each row's class is guessed right, ``(N,)``; all rows count."""
         if self.classifier is None or batch is None or batch.y is None:
             return {}

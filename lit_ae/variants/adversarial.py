@@ -56,7 +56,7 @@ class AdversarialAutoencoder(LitAutoencoder):
     def weights(self) -> Mapping[str, Schedule]:
         return {"adversarial": self.adversarial, "discriminator": TrainingOnly()}
 
-    def measures(self, passed: Pass[Point]) -> dict[str, Tensor]:
+    def figures(self, passed: Pass[Point]) -> dict[str, Tensor]:
         return {"prior_coverage": coverage(self._prior_like(passed.z[0]), passed.z[0])}
 
     def alarms(self, figures: Mapping[str, float]) -> list[str]:

@@ -70,5 +70,5 @@ class LadderAutoencoder(LitAutoencoder):
             terms[f"denoising_{layer}"] = 0.5 * ((z - estimate).square() / variance(every, real)).sum(1)
         return {**terms, **self.labels.terms(passed.latent.mean, passed.batch)}
 
-    def measures(self, passed: Pass[Point]) -> dict[str, Tensor]:
-        return self.labels.measures(passed.extra["clean"][-1], passed.batch)
+    def figures(self, passed: Pass[Point]) -> dict[str, Tensor]:
+        return self.labels.figures(passed.extra["clean"][-1], passed.batch)
