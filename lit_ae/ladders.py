@@ -33,20 +33,20 @@ class Ladder(nn.Module):
 
     def climb(self, x: Tensor, noise: float = 0.0) -> list[Tensor]:
         """x ``(N, D)`` and each stage's pre-activations ``(N, width)``, with N(0, noise²) added to each of them."""
-        layers = [_noisy(x, noise)]
+        layers = [noisy(x, noise)]
         h = layers[0]
         with self._unobserved() if noise else nullcontext():
             for linear, after in self._ways[0]:
-                layers.append(_noisy(linear(h), noise))
+                layers.append(noisy(linear(h), noise))
                 h = after(layers[-1])
         return layers
 
-    def descend(self, noisy: list[Tensor]) -> list[Tensor]:
+    def descend(self, layers: list[Tensor]) -> list[Tensor]:
         """Clean estimates of what :meth:`climb` gave, made from the code downwards, in the same order.
 
         The lowest is the decoder's output ``(N, outputs_per_feature * D)``; the lateral connection is to its first D.
         """
-        laterals, combinators = noisy[::-1], list(self.combinators)[::-1]
+        laterals, combinators = layers[::-1], list(self.combinators)[::-1]
         h = combinators[0](laterals[0], laterals[0])
         estimates = [h]
         with self._unobserved():
@@ -115,5 +115,6 @@ def variance(rows: Tensor, real: Tensor) -> Tensor:
     return ((rows - mean).square() * share).sum(0).clamp(min=1e-6)
 
 
-def _noisy(values: Tensor, noise: float) -> Tensor:
+def noisy(values: Tensor, noise: float) -> Tensor:
+    """The values with N(0, noise²) added."""
     return values + noise * torch.randn_like(values) if noise else values

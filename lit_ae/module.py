@@ -22,12 +22,12 @@ are for those that have something to watch. How the hard cases fit:
 - padding: the likelihood leaves padded places out of ``log_prob``.
 """
 
+import math
+import os
 from collections.abc import Callable, Mapping
-from typing import Any, final
+from typing import Any, Literal, final
 
-import lightning as L
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
@@ -35,7 +35,7 @@ from torch import Tensor
 from lit_ae.batch import Batch
 from lit_ae.corruptions import Corruption
 from lit_ae.describe import Described, describe
-from lit_ae.errors import UserError
+from lit_ae.errors import NotFinite, UserError
 from lit_ae.latents import Latent, Point, Prior
 from lit_ae.likelihoods import Gaussian, Likelihood
 from lit_ae.metrics.running import RunningMeans
@@ -43,13 +43,16 @@ from lit_ae.networks import MLP, Network, Sizes
 from lit_ae.networks.base import Initialization, initialize
 from lit_ae.optimization import LearningRateSchedule
 from lit_ae.passes import Pass
+from lit_ae.processes import OverProcesses
 from lit_ae.randomness import seed_step
 from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec
 from lit_ae.training_plans import SingleOptimizer, TrainingPlan
 
+UNSEEN_STEPS = 50  # that an accelerator may be ahead of the check for NaN: each check waits for it
 
-class LitAutoencoder(Described, L.LightningModule):
+
+class LitAutoencoder(Described, OverProcesses):
     """Encoder, latent, decoder and likelihood, trained on a weighted sum of named terms.
 
     Args:
@@ -145,30 +148,6 @@ class LitAutoencoder(Described, L.LightningModule):
         """What is encoded in training: ``x`` damaged by the corruption, or ``x`` itself."""
         return x if self.corruption is None else self.corruption(x)
 
-    def mean_over_processes(self, mean: Tensor) -> Tensor:
-        """A batch mean whose value is that of the global batch, and whose gradient is this process's own share."""
-        if self._trainer is None or self.trainer.world_size == 1:
-            return mean
-        total = self.trainer.strategy.reduce(mean.detach().clone(), reduce_op="mean")
-        return mean + (total - mean).detach()
-
-    def rows_of_all_processes(self, rows: Tensor, batch: Batch | None) -> tuple[Tensor, Tensor, int]:
-        """The rows ``(N, D)`` of every process, with gradients to all of them.
-
-        Returns:
-            The rows ``(M, D)``, which of them are real ``(M,)`` (a process that has one row less fills up with zeros),
-            and the place of this process's first one.
-        """
-        if batch is None or self._trainer is None or self.trainer.world_size == 1:
-            return rows, torch.ones(len(rows), dtype=torch.bool, device=rows.device), 0
-        most = -(-round(len(rows) * self.trainer.world_size / batch.share) // self.trainer.world_size)
-        filled = F.pad(rows, (0, 0, 0, most - len(rows)))
-        every = self.all_gather(filled, sync_grads=True)
-        real = self.all_gather(torch.arange(most, device=rows.device) < len(rows))
-        assert isinstance(every, Tensor)
-        assert isinstance(real, Tensor)
-        return every.flatten(0, 1), real.flatten(), self.global_rank * most
-
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """``count`` expected x ``(count, *spec.shape)`` for codes drawn from the prior.
 
@@ -211,6 +190,8 @@ class LitAutoencoder(Described, L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seed_step(self.trainer.global_step, self.global_rank, self.device)
         loss, means = self.objective(batch, self.trainer.global_step / self._steps_per_epoch)
+        if batch_idx == 0:
+            self._means.pop("train", None)
         self._gather("train", loss, means, len(batch.x))
         return loss * batch.share
 
@@ -230,26 +211,45 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def _gather(self, stage: str, loss: Tensor, means: dict[str, Tensor], rows: int) -> None:
         if stage not in self._means:
-            self._means[stage] = RunningMeans(["loss", *means]).to(self.device)
-        figures = torch.stack([loss.detach(), *(mean.detach() for mean in means.values())])
-        self._means[stage].update(figures.float(), rows, self.trainer.global_step)
-        if self.device.type == "cpu" or self.trainer.global_step % 50 == 0:
+            self._means[stage] = RunningMeans([*means, "loss"])
+        gathered = self._means[stage]
+        gathered.update({"loss": loss, **means}, rows, self.trainer.global_step)
+        at_once = self.device.type == "cpu" and self.trainer.world_size == 1
+        if at_once or gathered.waiting >= UNSEEN_STEPS:
             self._stop_if_not_finite(stage)
 
     def _stop_if_not_finite(self, stage: str) -> None:
-        bad = self._means[stage].first_bad()
-        if bad is not None:
-            raise NotFinite(stage, *bad)
+        """All processes stop, or none: one that stopped alone would leave the others waiting."""
+        names, bad = self._means[stage].names, self._means[stage].gather()
+        place = torch.tensor(
+            math.inf if bad is None else bad[0] * len(names) + names.index(bad[1]), dtype=torch.float64
+        )
+        first = self._over_processes(place, "min").item()
+        if first < math.inf:
+            raise NotFinite(stage, int(first) // len(names), names[int(first) % len(names)])
 
     def _report(self, stage: str) -> None:
         if stage not in self._means:
             return
         self._stop_if_not_finite(stage)
         means = self._means[stage]
-        figures = means.compute()
+        figures = means.compute(lambda totals: self._over_processes(totals, "sum"))
         means.reset()
         self.log(f"{stage}/loss", figures.pop("loss"), prog_bar=True)
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()})
+
+    def _over_processes(self, figures: Tensor, how: Literal["sum", "min"]) -> Tensor:
+        if self.trainer.world_size == 1:
+            return figures
+        return self.trainer.strategy.reduce(figures.to(self.device), reduce_op=how)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "train" in self._means:
+            checkpoint["train_means"] = self._means["train"].state(lambda totals: self._over_processes(totals, "sum"))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "train_means" in checkpoint and self.global_rank == 0:
+            self._means["train"] = RunningMeans.restore(checkpoint["train_means"])
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
@@ -273,6 +273,8 @@ class LitAutoencoder(Described, L.LightningModule):
             rank_zero_warn(sentence)
 
     def on_fit_start(self) -> None:
+        if not torch.cuda.is_available():
+            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"  # Lightning's, and Adam would ask in vain at every step
         self.check_schedules(self._steps / self._steps_per_epoch)
 
     def check_schedules(self, epochs: float) -> None:
@@ -306,20 +308,6 @@ class LitAutoencoder(Described, L.LightningModule):
             return optimizer
         per_epoch = self._steps_per_epoch
         return {"optimizer": optimizer, "lr_scheduler": self._learning_rate.configure(optimizer, int(steps), per_epoch)}
-
-
-class NotFinite(Exception):
-    """A figure of the objective became NaN or infinite.
-
-    Args:
-        stage: ``train``, ``val`` or ``test``.
-        step: the global step at which it was seen first.
-        term: the figure's name.
-    """
-
-    def __init__(self, stage: str, step: int, term: str):
-        super().__init__(f"{stage}/{term} is not finite at step {step}")
-        self.stage, self.step, self.term = stage, step, term
 
 
 def _weight(schedule: Schedule | None, epoch: float | None) -> float:
