@@ -11,8 +11,7 @@ from torch import nn
 from data import Digits
 from lit_ae.adversaries import Discriminator
 from lit_ae.batch import Batch
-from lit_ae.errors import UserError
-from lit_ae.module import NotFinite
+from lit_ae.errors import NotFinite, UserError
 from lit_ae.networks import MLP
 from lit_ae.optimization import Plateau, WarmupDecay
 from lit_ae.training_plans import Adversarial, SingleOptimizer, Together
