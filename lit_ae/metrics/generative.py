@@ -17,12 +17,6 @@ def posterior_parts(model: LitAutoencoder, x: Tensor) -> DiagonalGaussian:
     return latent
 
 
-@torch.no_grad()
-def has_bounds(model: LitAutoencoder, x: Tensor) -> bool:
-    """Whether log p(x) can be bounded: a Gaussian posterior under a standard normal prior."""
-    return isinstance(model.prior, StandardNormal) and isinstance(model.posterior(x[:2]), DiagonalGaussian)
-
-
 def importance_log_likelihood(model: LitAutoencoder, x: Tensor, samples: int, rows_at_once: int = 20_000) -> Tensor:
     """log p(x) estimated with so many draws from q(z|x) a sample (Burda et al. 2016, equation 8): ``(N,)``, on the CPU.
 

@@ -11,8 +11,8 @@ import torch
 from data import Digits
 from lit_ae.augmentations import FeatureCorruption
 from lit_ae.batch import Batch
-from lit_ae.corruptions import GaussianNoise
-from lit_ae.likelihoods import Bernoulli, Gaussian
+from lit_ae.corruptions import GaussianNoise, LowerResolution, Masking, MissingBlocks, SaltAndPepper
+from lit_ae.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian, Laplace, Multinomial, Poisson
 from lit_ae.module import LitAutoencoder
 from lit_ae.networks import MLP, Conv
 from lit_ae.optimization import Cosine
@@ -23,9 +23,12 @@ from lit_ae.variants import (
     VAE,
     AdversarialAutoencoder,
     Autoencoder,
+    BetaTCVAE,
     ContrastiveAutoencoder,
+    DenoisingAutoencoder,
     FactorVAE,
     LadderAutoencoder,
+    WassersteinAutoencoder,
 )
 
 small_conv = partial(Conv, channels=[4, 8])
@@ -73,6 +76,33 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
         network=small_conv,
         contrastive=LinearWarmup(2.0, 1),
         augmentation=partial(FeatureCorruption, share=0.2),
+    ),
+    "vae, continuous Bernoulli": partial(VAE, network=small_mlp, likelihood=ContinuousBernoulli),
+    "autoencoder, categorical, salt and pepper": partial(
+        Autoencoder, network=small_mlp, likelihood=partial(Categorical, levels=17), corruption=SaltAndPepper
+    ),
+    "vae, Poisson, masking": partial(
+        VAE, network=small_mlp, likelihood=partial(Poisson, unit=1 / 16), corruption=Masking
+    ),
+    "vae, multinomial, lower resolution": partial(
+        VAE, network=small_mlp, likelihood=partial(Multinomial, total=300, unit=1 / 16), corruption=LowerResolution
+    ),
+    "denoising autoencoder": partial(DenoisingAutoencoder, network=small_mlp),
+    "denoising autoencoder, conv, Laplace, inpainting": partial(
+        DenoisingAutoencoder,
+        network=small_conv,
+        likelihood=partial(Laplace, scale="learned", bounded=True),
+        corruption=partial(MissingBlocks, blocks=2, height=0.25, width=0.3),
+    ),
+    "wasserstein autoencoder": partial(WassersteinAutoencoder, network=small_mlp, mmd=LinearWarmup(3.0, 1)),
+    "beta-tc vae": partial(BetaTCVAE, network=small_mlp, likelihood=Bernoulli, beta=LinearWarmup(3.0, 1)),
+    "beta-tc vae, weighted": partial(
+        BetaTCVAE,
+        network=small_conv,
+        likelihood=partial(Gaussian, variance="learned"),
+        alpha=0.5,
+        beta=2.0,
+        sampling="weighted",
     ),
 }  # fmt: skip
 

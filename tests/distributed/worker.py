@@ -14,7 +14,7 @@ from lit_ae.corruptions import GaussianNoise
 from lit_ae.latents import DiagonalGaussian
 from lit_ae.module import LitAutoencoder
 from lit_ae.priors import GaussianMixture, StandardNormal, SwissRoll
-from lit_ae.variants import VAE, factor
+from lit_ae.variants import VAE, factor_vae
 from tests.conformance.test_conformance import CASES, quiet_trainer, small_mlp
 
 EPOCHS = 3
@@ -31,7 +31,7 @@ def fixed(*shape: int) -> torch.Tensor:
 
 
 NOISE = [
-    (DiagonalGaussian, "sample"), (GaussianNoise, "forward"), (ladders, "noisy"), (factor, "permute_dimensions"),
+    (DiagonalGaussian, "sample"), (GaussianNoise, "forward"), (ladders, "noisy"), (factor_vae, "permute_dimensions"),
     *((augmentation, "forward") for augmentation in (ImageViews, FeatureCorruption)),
     *((prior, "sample") for prior in (StandardNormal, GaussianMixture, SwissRoll)),
 ]  # fmt: skip
@@ -51,7 +51,7 @@ def same_noise_for_every_row() -> None:
         DiagonalGaussian: sample,
         GaussianNoise: lambda self, x: x + self.sigma * fixed(*x.shape[1:]),
         ladders: lambda values, noise: values + noise * fixed(values.shape[1]),
-        factor: lambda z: z.roll(1, 1),
+        factor_vae: lambda z: z.roll(1, 1),
         **dict.fromkeys((ImageViews, FeatureCorruption), lambda self, x: 0.9 * x.flip(-1)),
         **dict.fromkeys((StandardNormal, GaussianMixture, SwissRoll), sample_prior),
     }
