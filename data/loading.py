@@ -116,7 +116,7 @@ class TensorSplit(Dataset[Batch]):
         x = self.x.index_select(0, index.rows)
         if self.binarize == "dynamic":
             x = draw_binary(x, index.seed)
-        return Batch(x, None if self.y is None else self.y.index_select(0, index.rows), index.share)
+        return Batch(x, None if self.y is None else self.y.index_select(0, index.rows), index.share, index.rows)
 
 
 class TensorLoader(DataLoader[Batch]):

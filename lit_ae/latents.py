@@ -53,11 +53,25 @@ class DiagonalGaussian(Latent):
         return 0.5 * (self.mean.square() + self.log_var.exp() - 1 - self.log_var)
 
 
-class StandardNormal:
-    """The prior N(0, I) over ``latent_dim`` dimensions."""
+class Prior(ABC):
+    """What codes are meant to be distributed like.
+
+    Args:
+        latent_dim: numbers in a code.
+    """
 
     def __init__(self, latent_dim: int):
         self.latent_dim = latent_dim
+
+    @abstractmethod
+    def sample(
+        self, count: int, generator: torch.Generator | None = None, device: torch.device | None = None
+    ) -> Tensor:
+        """``(count, latent_dim)``, float32, on the CPU where no device is given."""
+
+
+class StandardNormal(Prior):
+    """N(0, I) over ``latent_dim`` dimensions."""
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Nats: ``(..., latent_dim)`` to ``(...)``."""
@@ -66,5 +80,4 @@ class StandardNormal:
     def sample(
         self, count: int, generator: torch.Generator | None = None, device: torch.device | None = None
     ) -> Tensor:
-        """``(count, latent_dim)``, float32, drawn on ``device``; on the CPU by default."""
         return torch.randn(count, self.latent_dim, generator=generator, device=device)

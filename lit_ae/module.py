@@ -7,7 +7,8 @@ A variant says three things, and the base does the rest (training, validation an
 - ``terms(passed)``: the named terms of its objective, costs a sample in nats, summed over features;
 - ``weights``: each term's weight over time; a term that is not named has weight 1.
 
-``forward_pass`` is the fourth, for those whose way from x to x̂ is not encode, draw, decode. How the hard cases fit:
+``forward_pass`` is the fourth, for those whose way from x to x̂ is not encode, draw, decode; ``figures`` and ``alarms``
+are for those that have something to watch. How the hard cases fit:
 
 - teacher forcing: ``decode`` is given the target in a pass, and nothing at inference;
 - two views: ``terms`` augments ``passed.x`` and encodes it again;
@@ -15,8 +16,10 @@ A variant says three things, and the base does the rest (training, validation an
 - a cost at every layer: ``posterior`` returns a latent that also holds the layers, ``terms`` compares them;
 - a codebook with moving averages, or a data set's statistic: buffers, updated from ``passed`` while ``self.training``;
 - the encoder's Jacobian: ``terms`` differentiates ``self.posterior`` at ``passed.inputs`` (validation keeps gradients);
-- a discriminator: ``self.training_plan`` owns the optimizers and calls ``objective``;
+- a discriminator: ``self.training_plan`` gives it an optimizer of its own; its cost is one of the terms, with a weight
+  in training alone, on codes that carry no gradient, while the encoder's term freezes the discriminator;
 - a target that is not the input: ``passed.x`` is clean, ``passed.inputs`` is what was encoded;
+- some labels: ``passed.batch`` holds ``y`` and tells which rows they belong to;
 - padding: the likelihood leaves padded places out of ``log_prob``;
 - skips from the encoder to the decoder: they travel with the latent (``latent.skips``) and nothing keeps them.
 """
@@ -24,9 +27,8 @@ A variant says three things, and the base does the rest (training, validation an
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, final
+from typing import Any, Literal, final
 
-import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
@@ -35,43 +37,24 @@ from torch import Tensor
 from lit_ae.batch import Batch
 from lit_ae.corruptions import Corruption
 from lit_ae.describe import Described, describe
-from lit_ae.errors import UserError
-from lit_ae.latents import Latent, Point, StandardNormal
+from lit_ae.errors import NotFinite, UserError
+from lit_ae.latents import Latent, Point, Prior
 from lit_ae.likelihoods import Gaussian, Likelihood
 from lit_ae.metrics.running import RunningMeans
 from lit_ae.networks import MLP, Network, Sizes
 from lit_ae.networks.base import Initialization, Skips, initialize
 from lit_ae.optimization import LearningRateSchedule
+from lit_ae.passes import Pass
+from lit_ae.processes import OverProcesses
 from lit_ae.randomness import seed_step
-from lit_ae.schedules import Constant, Schedule
+from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec
-
-LatentT = TypeVar("LatentT", bound=Latent)
+from lit_ae.training_plans import SingleOptimizer, TrainingPlan
 
 UNSEEN_STEPS = 50  # that an accelerator may be ahead of the check for NaN: each check waits for it
 
 
-class Pass(NamedTuple, Generic[LatentT]):
-    """One way through the model.
-
-    Attributes:
-        x: the clean target, ``(N, *spec.shape)``.
-        inputs: what was encoded, of the same shape.
-        latent: what the encoder made of it.
-        z: draws from it, ``(draws, N, latent_dim)``.
-        log_likelihood: log p(x|z) in nats, ``(draws, N)``.
-        extra: whatever else a variant's terms need.
-    """
-
-    x: Tensor
-    inputs: Tensor
-    latent: LatentT
-    z: Tensor
-    log_likelihood: Tensor
-    extra: dict[str, Any]
-
-
-class LitAutoencoder(Described, L.LightningModule):
+class LitAutoencoder(Described, OverProcesses):
     """Encoder, latent, decoder and likelihood, trained on a weighted sum of named terms.
 
     Args:
@@ -87,7 +70,8 @@ class LitAutoencoder(Described, L.LightningModule):
 
     latent_parameters = 1
     draws = 1
-    prior: StandardNormal | None = None
+    prior: Prior | None = None
+    training_plan: TrainingPlan = SingleOptimizer()
 
     def __init__(
         self,
@@ -143,6 +127,14 @@ class LitAutoencoder(Described, L.LightningModule):
         """The terms' weights over time; 1 for a term that is not named."""
         return {}
 
+    def figures(self, passed: Pass[Any]) -> dict[str, Tensor]:
+        """What validation and test report beside the terms, by name: ``(N,)`` each, and no part of the loss."""
+        return {}
+
+    def alarms(self, figures: Mapping[str, float]) -> list[str]:
+        """A sentence for whatever the last epoch's figures (``val/<term>`` and so on) warn of."""
+        return []
+
     # What everyone may ask -----------------------------------------------------------------------------------------
 
     def encode(self, x: Tensor) -> Tensor:
@@ -173,15 +165,6 @@ class LitAutoencoder(Described, L.LightningModule):
         """What is encoded in training: ``x`` damaged by the corruption, or ``x`` itself."""
         return x if self.corruption is None else self.corruption(x)
 
-    def mean_over_processes(self, values: Tensor) -> Tensor:
-        """The mean over the rows of ``(N, ...)``: its value is the global batch's, its gradient is this process's."""
-        mean = values.mean(0)
-        if self._trainer is None or self.trainer.world_size == 1:
-            return mean
-        sums = torch.stack([values.detach().sum(0), torch.full_like(mean, len(values))])
-        total, rows = self.trainer.strategy.reduce(sums, reduce_op="sum").unbind()
-        return mean + (total / rows - mean).detach()
-
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """``count`` expected x ``(count, *spec.shape)`` for codes drawn from the prior.
 
@@ -195,7 +178,7 @@ class LitAutoencoder(Described, L.LightningModule):
     @property
     def description(self) -> dict[str, Any]:
         """The model's make-up without spec and optimizer, as plain values: see :mod:`lit_ae.describe`."""
-        left_out = ("spec", "optimizer", "learning_rate")
+        left_out = ("spec", "optimizer", "adversary_optimizer", "learning_rate")
         arguments = {name: value for name, value in self.init_args.items() if name not in left_out}
         return {**describe(type(self)), "with": describe(arguments)}
 
@@ -212,12 +195,17 @@ class LitAutoencoder(Described, L.LightningModule):
         return {name: schedule.length for name, schedule in self.weights.items()}
 
     def objective(self, batch: Batch, epoch: float | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and the terms' means over the batch; weights as of ``epoch``, or the final ones for None."""
-        passed = self.forward_pass(batch.x, self.corrupt(batch.x))
+        """The loss and the terms' means over the batch; weights as of ``epoch``.
+
+        For None it judges: with the final weights, and the figures beside the terms.
+        """
+        passed = self.forward_pass(batch.x, self.corrupt(batch.x))._replace(batch=batch)
         means = {name: term.mean() for name, term in self.terms(passed).items()}
         weights = self.weights
         weighted = [_weight(weights.get(name), epoch) * mean for name, mean in means.items()]
         loss = torch.stack(weighted).sum()
+        if epoch is None:
+            means |= {name: figure.mean() for name, figure in self.figures(passed).items()}
         return loss, means
 
     @final
@@ -287,7 +275,7 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
-        moving = {name: s for name, s in self.weights.items() if not isinstance(s, Constant)}
+        moving = {name: schedule for name, schedule in self.weights.items() if schedule.length}
         epoch = self.trainer.global_step / self._steps_per_epoch
         self.log_dict({f"weight/{name}": s.at(epoch) for name, s in moving.items()})
         self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
@@ -301,6 +289,10 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         self._report("test")
+
+    def on_train_end(self) -> None:
+        for sentence in self.alarms({name: float(v) for name, v in self.trainer.callback_metrics.items()}):
+            rank_zero_warn(sentence)
 
     def on_fit_start(self) -> None:
         if not torch.cuda.is_available():
@@ -334,25 +326,11 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         steps = self._steps
-        optimizer = self._optimizer(self.parameters())
+        optimizer = self.training_plan.optimizer(self, self._optimizer)
         if self._learning_rate is None:
             return optimizer
         per_epoch = self._steps_per_epoch
         return {"optimizer": optimizer, "lr_scheduler": self._learning_rate.configure(optimizer, int(steps), per_epoch)}
-
-
-class NotFinite(Exception):
-    """A figure of the objective became NaN or infinite.
-
-    Args:
-        stage: ``train``, ``val`` or ``test``.
-        step: the global step at which it was seen first.
-        term: the figure's name.
-    """
-
-    def __init__(self, stage: str, step: int, term: str):
-        super().__init__(f"{stage}/{term} is not finite at step {step}")
-        self.stage, self.step, self.term = stage, step, term
 
 
 def _weight(schedule: Schedule | None, epoch: float | None) -> float:

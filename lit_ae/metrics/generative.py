@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from lit_ae.latents import DiagonalGaussian
+from lit_ae.latents import DiagonalGaussian, StandardNormal
 from lit_ae.module import LitAutoencoder
 
 
@@ -29,7 +29,7 @@ def importance_log_likelihood(model: LitAutoencoder, x: Tensor, samples: int, ro
 
 @torch.no_grad()
 def _piece(model: LitAutoencoder, x: Tensor, samples: int, rows_at_once: int) -> Tensor:
-    assert model.prior is not None
+    assert isinstance(model.prior, StandardNormal)
     latent = posterior_parts(model, x)
     draws_at_once = max(1, rows_at_once // len(x))
     parts = []

@@ -9,15 +9,28 @@ import pytest
 import torch
 
 from data import Digits
+from lit_ae.augmentations import FeatureCorruption
 from lit_ae.batch import Batch
 from lit_ae.corruptions import GaussianNoise, LowerResolution, Masking, MissingBlocks, SaltAndPepper
 from lit_ae.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian, Laplace, Multinomial, Poisson
 from lit_ae.module import LitAutoencoder
 from lit_ae.networks import MLP, Conv, Recurrent, Residual, Transformer, UNet
 from lit_ae.optimization import Cosine
+from lit_ae.priors import GaussianMixture, SwissRoll
 from lit_ae.schedules import LinearWarmup
 from lit_ae.serving.files import load, save
-from lit_ae.variants import VAE, Autoencoder, BetaTCVAE, DenoisingAutoencoder, MaskedAutoencoder, WassersteinAutoencoder
+from lit_ae.variants import (
+    VAE,
+    AdversarialAutoencoder,
+    Autoencoder,
+    BetaTCVAE,
+    ContrastiveAutoencoder,
+    DenoisingAutoencoder,
+    FactorVAE,
+    LadderAutoencoder,
+    MaskedAutoencoder,
+    WassersteinAutoencoder,
+)
 
 small_conv = partial(Conv, channels=[4, 8])
 small_mlp = partial(MLP, hidden=[32])
@@ -56,6 +69,33 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
     "vae, transformer, sinusoidal": partial(VAE, network=sinusoidal),
     "masked autoencoder": partial(MaskedAutoencoder, network=small_transformer, mask_ratio=0.6),
     "vae, importance-weighted": partial(VAE, network=small_mlp, likelihood=Bernoulli, importance_samples=5),
+    "adversarial": partial(AdversarialAutoencoder, network=small_mlp, discriminator_hidden=[16]),
+    "adversarial, mixture, conv, denoising, own optimizer": partial(
+        AdversarialAutoencoder,
+        network=small_conv,
+        corruption=slight_noise,
+        prior=partial(GaussianMixture, modes=5),
+        adversarial=LinearWarmup(3.0, 1),
+        adversary_optimizer=partial(torch.optim.SGD, lr=0.02, momentum=0.5),
+    ),
+    "adversarial, swiss roll": partial(AdversarialAutoencoder, network=small_mlp, prior=SwissRoll),
+    "factor vae": partial(FactorVAE, network=small_mlp, likelihood=Bernoulli, gamma=4.0, discriminator_hidden=[16, 16]),
+    "ladder": partial(
+        LadderAutoencoder, network=small_mlp, likelihood=Bernoulli, denoising=[LinearWarmup(0.5, 1), 0.2]
+    ),
+    "ladder, labelled, norms, predicted variance": partial(
+        LadderAutoencoder,
+        network=partial(MLP, hidden=[32, 16], normalization="layer", activation="elu"),
+        likelihood=partial(Gaussian, variance="predicted"),
+        labelled_share=0.4,
+    ),
+    "contrastive": partial(ContrastiveAutoencoder, network=small_mlp, temperature=0.3, projection=8),
+    "contrastive, conv, feature corruption": partial(
+        ContrastiveAutoencoder,
+        network=small_conv,
+        contrastive=LinearWarmup(2.0, 1),
+        augmentation=partial(FeatureCorruption, share=0.2),
+    ),
     "vae, continuous Bernoulli": partial(VAE, network=small_mlp, likelihood=ContinuousBernoulli),
     "autoencoder, categorical, salt and pepper": partial(
         Autoencoder, network=small_mlp, likelihood=partial(Categorical, levels=17), corruption=SaltAndPepper

@@ -8,10 +8,13 @@ import lightning as L
 import torch
 
 from data import Digits
+from lit_ae import ladders
+from lit_ae.augmentations import FeatureCorruption, ImageViews
 from lit_ae.corruptions import Corruption
 from lit_ae.latents import DiagonalGaussian
 from lit_ae.module import LitAutoencoder
-from lit_ae.variants import VAE
+from lit_ae.priors import GaussianMixture, StandardNormal, SwissRoll
+from lit_ae.variants import VAE, factor_vae
 from tests.conformance.test_conformance import CASES, quiet_trainer, small_mlp
 
 EPOCHS = 3
@@ -27,11 +30,22 @@ def fixed(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(7))
 
 
+NOISE = [
+    (DiagonalGaussian, "sample"), (LitAutoencoder, "corrupt"), (ladders, "noisy"), (factor_vae, "permute_dimensions"),
+    *((augmentation, "forward") for augmentation in (ImageViews, FeatureCorruption)),
+    *((prior, "sample") for prior in (StandardNormal, GaussianMixture, SwissRoll)),
+]  # fmt: skip
+"""What draws at random in a step."""
+
+
 def same_noise_for_every_row() -> None:
     """Takes away what may differ by chance: the noise of a row, whichever process draws it."""
 
     def sample(self: DiagonalGaussian, draws: int = 1) -> torch.Tensor:
         return self.mean + fixed(draws, 1, self.mean.shape[1]) * (0.5 * self.log_var).exp()
+
+    def sample_prior(self, count, generator=None, device=None):
+        return fixed(self.latent_dim).expand(count, -1)
 
     def corrupt(self: LitAutoencoder, x: torch.Tensor) -> torch.Tensor:
         return x if self.corruption is None else torch.cat([alone(self.corruption, row) for row in x.split(1)])
@@ -40,7 +54,16 @@ def same_noise_for_every_row() -> None:
         torch.manual_seed(7)
         return corruption(row)
 
-    DiagonalGaussian.sample, LitAutoencoder.corrupt = sample, corrupt
+    same = {
+        DiagonalGaussian: sample,
+        LitAutoencoder: corrupt,
+        ladders: lambda values, noise: values + noise * fixed(values.shape[1]),
+        factor_vae: lambda z: z.roll(1, 1),
+        **dict.fromkeys((ImageViews, FeatureCorruption), lambda self, x: 0.9 * x.flip(-1)),
+        **dict.fromkeys((StandardNormal, GaussianMixture, SwissRoll), sample_prior),
+    }
+    for owner, name in NOISE:
+        setattr(owner, name, same[owner])
 
 
 class Seen(L.Callback):

@@ -1,0 +1,120 @@
+"""What a ladder network is made of beside its encoder and decoder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from lit_ae.errors import UserError
+from lit_ae.networks import MLP, Network
+
+NORMALIZATIONS = (nn.BatchNorm1d, nn.LayerNorm, nn.GroupNorm)
+
+
+class Ladder(nn.Module):
+    """The layers of an MLP from the input (0) to the code, and a lateral connection at each of them.
+
+    Args:
+        network: its encoder and decoder are used as they are.
+        features: numbers in one sample.
+
+    Raises:
+        UserError: for a network that is no MLP.
+    """
+
+    def __init__(self, network: Network, features: int):
+        super().__init__()
+        if not isinstance(network, MLP):
+            raise UserError("A ladder looks at every layer of an MLP: use --model.network MLP.")
+        self._ways = stages(network.encoder), stages(network.decoder)  # not registered here a second time
+        widths = [features, *(layer.out_features for layer in network.encoder if isinstance(layer, nn.Linear))]
+        self.combinators = nn.ModuleList(Combinator(width) for width in widths)
+
+    def climb(self, x: Tensor, noise: float = 0.0) -> list[Tensor]:
+        """x ``(N, D)`` and each stage's pre-activations ``(N, width)``, with N(0, noise²) added to each of them."""
+        layers = [noisy(x, noise)]
+        h = layers[0]
+        with self._unobserved() if noise else nullcontext():
+            for linear, after in self._ways[0]:
+                layers.append(noisy(linear(h), noise))
+                h = after(layers[-1])
+        return layers
+
+    def descend(self, layers: list[Tensor]) -> list[Tensor]:
+        """Clean estimates of what :meth:`climb` gave, made from the code downwards, in the same order.
+
+        The lowest is the decoder's output ``(N, outputs_per_feature * D)``; the lateral connection is to its first D.
+        """
+        laterals, combinators = layers[::-1], list(self.combinators)[::-1]
+        h = combinators[0](laterals[0], laterals[0])
+        estimates = [h]
+        with self._unobserved():
+            for (linear, after), lateral, combinator in zip(self._ways[1], laterals[1:], combinators[1:], strict=True):
+                above, width = linear(h), lateral.shape[1]
+                estimates.append(torch.cat([combinator(lateral, above[:, :width]), above[:, width:]], 1))
+                h = after(estimates[-1])
+        return estimates[::-1]
+
+    @contextmanager
+    def _unobserved(self) -> Iterator[None]:
+        """Batch normalisation gathers no running statistics: those at inference are of what inference passes."""
+        layers = [layer for way in self._ways for linear, _ in way for layer in linear]
+        momenta = {layer: layer.momentum for layer in layers if isinstance(layer, nn.BatchNorm1d)}
+        for layer in momenta:
+            layer.momentum = 0.0
+        try:
+            yield
+        finally:
+            for layer, momentum in momenta.items():
+                layer.momentum = momentum
+
+
+class Combinator(nn.Module):
+    """The denoised value of a unit from its noisy value and what comes from above (Rasmus et al. 2015, equation 2).
+
+    It starts out with what comes from above alone.
+
+    Args:
+        width: units of the layer.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        start = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
+        self.a = nn.Parameter(start[:, None].repeat(1, width))
+
+    def forward(self, lateral: Tensor, above: Tensor) -> Tensor:
+        """``(N, width)`` of both kinds to ``(N, width)``."""
+        a1, a2, a3, a4, a5, a6, a7, a8, a9, a10 = self.a
+        mean = a1 * torch.sigmoid(a2 * above + a3) + a4 * above + a5
+        trust = a6 * torch.sigmoid(a7 * above + a8) + a9 * above + a10
+        return (lateral - mean) * trust + mean
+
+
+Stage = tuple[nn.Sequential, nn.Sequential]
+"""A linear layer with its normalisation, and what follows until the next one: activation and dropout."""
+
+
+def stages(layers: nn.Sequential) -> list[Stage]:
+    """The stages of an MLP's encoder or decoder, in order."""
+    found: list[tuple[list[nn.Module], list[nn.Module]]] = []
+    for layer in layers:
+        if hasattr(layer, "bias") and not isinstance(layer, NORMALIZATIONS):
+            found.append(([layer], []))
+        else:
+            found[-1][0 if isinstance(layer, NORMALIZATIONS) else 1].append(layer)
+    return [(nn.Sequential(*linear), nn.Sequential(*after)) for linear, after in found]
+
+
+def variance(rows: Tensor, real: Tensor) -> Tensor:
+    """Of each column of ``(M, D)`` over the rows that are real ``(M,)``: ``(D,)``, in full precision."""
+    rows = rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
+    share = (real / real.sum())[:, None].to(rows)
+    mean = (rows * share).sum(0)
+    return ((rows - mean).square() * share).sum(0).clamp(min=1e-6)
+
+
+def noisy(values: Tensor, noise: float) -> Tensor:
+    """The values with N(0, noise²) added."""
+    return values + noise * torch.randn_like(values) if noise else values
