@@ -15,6 +15,11 @@ class Latent(ABC):
     mean: Tensor
     """The deterministic code, ``(N, latent_dim)``."""
 
+    @property
+    def activity(self) -> Tensor | None:
+        """How much each sample uses each unit (or code of a codebook), ``(N, units)``; None where that says nothing."""
+        return None
+
     @abstractmethod
     def sample(self, draws: int = 1) -> Tensor:
         """Differentiable draws ``(draws, N, latent_dim)``."""
@@ -63,3 +68,40 @@ class StandardNormal:
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """``(count, latent_dim)``, float32, on the CPU."""
         return torch.randn(count, self.latent_dim, generator=generator)
+
+
+class SparseCode(Point):
+    """A code of many units of which few are on.
+
+    Args:
+        code: ``(N, units)``, 0 for units that are off (or near it, where the units are never quite off).
+        active: which units are on, bool, ``(N, units)``.
+        pre: what the encoder said before the units were chosen, ``(N, units)``.
+    """
+
+    def __init__(self, code: Tensor, active: Tensor, pre: Tensor):
+        super().__init__(code)
+        self.active, self.pre = active, pre
+
+    @property
+    def activity(self) -> Tensor:
+        return self.mean * self.active
+
+
+class QuantizedCode(Point):
+    """A code of ``groups`` vectors, each replaced by the nearest of a codebook; gradients go straight through.
+
+    Args:
+        encoded: what the encoder said, ``(N, groups, width)``.
+        chosen: the codebook's nearest vectors, of the same shape, without gradient.
+        indices: which they are, ``(N, groups)``.
+        codes: how many the codebook has.
+    """
+
+    def __init__(self, encoded: Tensor, chosen: Tensor, indices: Tensor, codes: int):
+        super().__init__((chosen + (encoded - encoded.detach())).flatten(1))
+        self.encoded, self.chosen, self.indices, self.codes = encoded, chosen, indices, codes
+
+    @property
+    def activity(self) -> Tensor:
+        return torch.nn.functional.one_hot(self.indices, self.codes).sum(1).to(self.mean.dtype)

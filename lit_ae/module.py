@@ -13,6 +13,7 @@ A variant says three things, and the base does the rest (training, validation an
 - an encoder that sees the visible part alone: ``forward_pass`` draws the mask and keeps it in ``passed.extra``;
 - a cost at every layer: ``posterior`` returns a latent that also holds the layers, ``terms`` compares them;
 - a codebook with moving averages, or a data set's statistic: buffers, updated from ``passed`` while ``self.training``;
+- figures of a whole epoch, such as the share of dead units: ``measures``;
 - the encoder's Jacobian: ``terms`` differentiates ``self.posterior`` at ``passed.inputs`` (validation keeps gradients);
 - a discriminator: ``self.training_plan`` owns the optimizers and calls ``objective``;
 - a target that is not the input: ``passed.x`` is clean, ``passed.inputs`` is what was encoded;
@@ -34,6 +35,7 @@ from lit_ae.errors import UserError
 from lit_ae.latents import Latent, Point, StandardNormal
 from lit_ae.likelihoods import Gaussian, Likelihood
 from lit_ae.metrics.running import RunningMeans
+from lit_ae.metrics.usage import Measures
 from lit_ae.networks import MLP, Network, Sizes
 from lit_ae.networks.base import Initialization, initialize
 from lit_ae.optimization import LearningRateSchedule
@@ -104,6 +106,7 @@ class LitAutoencoder(Described, L.LightningModule):
         initialize(self.network, initialization)
         self._optimizer, self._learning_rate = optimizer, learning_rate
         self._means: dict[str, RunningMeans] = {}
+        self._measures: dict[str, Measures] = {}
 
     # What a variant says -------------------------------------------------------------------------------------------
 
@@ -125,6 +128,10 @@ class LitAutoencoder(Described, L.LightningModule):
     def weights(self) -> Mapping[str, Schedule]:
         """The terms' weights over time; 1 for a term that is not named."""
         return {}
+
+    def measures(self) -> Measures | None:
+        """A fresh measure of what the latents of a split look like, reported beside the terms; None for none."""
+        return None
 
     # What everyone may ask -----------------------------------------------------------------------------------------
 
@@ -182,9 +189,16 @@ class LitAutoencoder(Described, L.LightningModule):
         """Epochs until every weight is final."""
         return max((schedule.length for schedule in self.weights.values()), default=0.0)
 
-    def objective(self, batch: Batch, epoch: float | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and the terms' means over the batch; weights as of ``epoch``, or the final ones for None."""
+    def objective(
+        self, batch: Batch, epoch: float | None, measures: Measures | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and the terms' means over the batch; weights as of ``epoch``, or the final ones for None.
+
+        The latents are shown to ``measures``, where there are any.
+        """
         passed = self.forward_pass(batch.x, self.corrupt(batch.x))
+        if measures is not None:
+            measures.update(passed.latent)
         means = {name: term.mean() for name, term in self.terms(passed).items()}
         weights = self.weights
         weighted = [_weight(weights.get(name), epoch) * mean for name, mean in means.items()]
@@ -194,7 +208,8 @@ class LitAutoencoder(Described, L.LightningModule):
     @final
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seed_step(self.trainer.global_step, self.global_rank, self.device)
-        loss, means = self.objective(batch, self.trainer.global_step / self._steps_per_epoch)
+        epoch = self.trainer.global_step / self._steps_per_epoch
+        loss, means = self.objective(batch, epoch, self._measures_of("train"))
         self._gather("train", loss, means, len(batch.x))
         return loss * batch.share
 
@@ -208,9 +223,14 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def _judge(self, stage: str, batch: Batch, batch_idx: int) -> None:
         seed_step(batch_idx, self.global_rank, self.device)
-        loss, means = self.objective(batch, epoch=None)
+        loss, means = self.objective(batch, None, self._measures_of(stage))
         error = (self(batch.x) - batch.x).square().mean()
         self._gather(stage, loss, {**means, "mse": error}, len(batch.x))
+
+    def _measures_of(self, stage: str) -> Measures | None:
+        if stage not in self._measures and (made := self.measures()) is not None:
+            self._measures[stage] = made.to(self.device)
+        return self._measures.get(stage)
 
     def _gather(self, stage: str, loss: Tensor, means: dict[str, Tensor], rows: int) -> None:
         if stage not in self._means:
@@ -233,6 +253,9 @@ class LitAutoencoder(Described, L.LightningModule):
         figures = means.compute()
         means.reset()
         self.log(f"{stage}/loss", figures.pop("loss"), prog_bar=True)
+        if measures := self._measures_of(stage):
+            figures |= measures.compute()
+            measures.reset()
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()})
 
     def on_train_epoch_end(self) -> None:

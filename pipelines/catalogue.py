@@ -56,10 +56,11 @@ DATA_SETS = Family("data set", "LitData", ("lit_ae/spec.py", "data/*.py"))
 NETWORKS = Family("network", "Network", ("lit_ae/networks/*.py",))
 LIKELIHOODS = Family("likelihood", "Likelihood", ("lit_ae/likelihoods.py",))
 CORRUPTIONS = Family("corruption", "Corruption", ("lit_ae/corruptions.py",))
+SPARSITIES = Family("sparsity", "Sparsity", ("lit_ae/sparsity.py",))
 SCHEDULES = Family("schedule", "Schedule", ("lit_ae/schedules.py",))
 LEARNING_RATES = Family("learning-rate schedule", "LearningRateSchedule", ("lit_ae/optimization.py",))
 OPTIMIZERS = Family("optimizer", "Optimizer", ("torch/optim/*.py",))
-FAMILIES = (VARIANTS, DATA_SETS, NETWORKS, LIKELIHOODS, CORRUPTIONS, SCHEDULES, LEARNING_RATES, OPTIMIZERS)
+FAMILIES = (VARIANTS, DATA_SETS, NETWORKS, LIKELIHOODS, CORRUPTIONS, SPARSITIES, SCHEDULES, LEARNING_RATES, OPTIMIZERS)
 _ROOTS = {"model": VARIANTS, "data": DATA_SETS}
 _NO_CLASS = {"none", "null", "true", "false", "inf", "nan"}
 

@@ -17,7 +17,14 @@ from lit_ae.networks import MLP, Conv
 from lit_ae.optimization import Cosine
 from lit_ae.schedules import LinearWarmup
 from lit_ae.serving.files import load, save
-from lit_ae.variants import VAE, Autoencoder
+from lit_ae.sparsity import KL, L1, BatchTopK, JumpReLU, TopK
+from lit_ae.variants import (
+    VAE,
+    Autoencoder,
+    ContractiveAutoencoder,
+    SparseAutoencoder,
+    VectorQuantizedAutoencoder,
+)
 
 small_conv = partial(Conv, channels=[4, 8])
 small_mlp = partial(MLP, hidden=[32])
@@ -38,6 +45,28 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
         corruption=GaussianNoise,
     ),
     "vae, importance-weighted": partial(VAE, network=small_mlp, likelihood=Bernoulli, importance_samples=5),
+    "sparse, L1": partial(SparseAutoencoder, network=small_mlp, sparsity=partial(L1, weight=LinearWarmup(0.05, 1))),
+    "sparse, KL, conv": partial(SparseAutoencoder, network=small_conv, sparsity=partial(KL, rho=0.3, decay=0.9)),
+    "sparse, TopK": partial(SparseAutoencoder, network=small_mlp, sparsity=partial(TopK, k=3, dead_after=2)),
+    "sparse, BatchTopK, tied, Bernoulli, denoising": partial(
+        SparseAutoencoder,
+        network=partial(MLP, hidden=[32], tied=True),
+        likelihood=Bernoulli,
+        corruption=slight_noise,
+        sparsity=partial(BatchTopK, k=3, dead_after=2),
+    ),
+    "sparse, JumpReLU": partial(SparseAutoencoder, network=small_mlp, sparsity=partial(JumpReLU, bandwidth=0.3)),
+    "contractive": partial(ContractiveAutoencoder, network=small_mlp, contraction=0.02),
+    "contractive, conv, estimated": partial(ContractiveAutoencoder, network=small_conv, contraction=0.02, probes=2),
+    "vector-quantised": partial(VectorQuantizedAutoencoder, network=small_mlp, groups=3, codes=20),
+    "vector-quantised, conv, predicted variance": partial(
+        VectorQuantizedAutoencoder,
+        network=small_conv,
+        likelihood=partial(Gaussian, variance="predicted", bounded=True),
+        initialization="kaiming_normal",
+        groups=2,
+        codes=30,
+    ),
 }  # fmt: skip
 
 
