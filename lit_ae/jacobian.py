@@ -80,6 +80,6 @@ def _slopes(layers: list[nn.Module], x: Tensor) -> list[Tensor]:
         if isinstance(layer, nn.Linear):
             x = layer(x)
         else:
-            x, slope = torch.func.jvp(layer, (x,), (torch.ones_like(x),))
-            slopes.append(slope)
+            slopes.append(torch.func.jvp(layer, (x,), (torch.ones_like(x),))[1])
+            x = layer(x)
     return slopes

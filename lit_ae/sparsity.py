@@ -66,8 +66,8 @@ class KL(Sparsity):
     """Sigmoid units whose mean over the training set is to be rho: sum_j KL(rho || rho_hat_j) (Ng 2011, section 3).
 
     rho_hat is a moving average over many batches. The gradient is that of the data set's mean, which a batch's mean
-    estimates without bias: dKL/drho_hat at the moving average, times the gradient of the batch mean, whatever the decay.
-    A unit counts as on above 1/2.
+    estimates without bias: dKL/drho_hat at the moving average, times the batch mean's gradient, whatever the decay.
+    No unit is ever quite off; one counts as on above rho.
 
     Args:
         units: numbers in a code.
@@ -78,14 +78,15 @@ class KL(Sparsity):
 
     dictionary = False
 
-    def __init__(self, units: int, rho: float = 0.05, weight: float | Schedule = 1.0, decay: float = 0.98):
+    def __init__(self, units: int, rho: float = 0.05, weight: float | Schedule = 0.1, decay: float = 0.98):
         super().__init__(units, weight)
         if not (0 < rho < 1 and 0 <= decay < 1):
             raise UserError("The KL sparsity needs rho in (0, 1) and decay in [0, 1).")
         self.rho, self.average = rho, MovingAverage((units,), decay, start=rho)
 
     def forward(self, pre: Tensor) -> SparseCode:
-        return SparseCode(pre.sigmoid(), pre > 0, pre)
+        code = pre.sigmoid()
+        return SparseCode(code, code > self.rho, pre)
 
     def cost(self, model: LitAutoencoder, passed: Pass[SparseCode]) -> Tensor:
         batch = passed.latent.mean.mean(0)
@@ -100,10 +101,10 @@ class KL(Sparsity):
 class TopK(Sparsity):
     """The k largest units of each sample are on (Gao et al. 2024, equation 3). Dead units learn what is left over.
 
-    The cost is AuxK (Gao et al. 2024, appendix A.2): the negative log-likelihood of x once the ``aux_k`` largest dead
-    units add their share to the reconstruction, which itself stays as it is. With a linear decoder W z + b and a
-    Gaussian of variance 1 that is |e - W z_dead|²/2 + const, where e = x - W z - b has the bias already. It is 0 while
-    no unit is dead.
+    The cost is AuxK (Gao et al. 2024, appendix A.2): what x costs more, in nats, once the ``aux_k`` largest dead units
+    add their share to the reconstruction, which itself stays as it is. With a linear decoder W z + b and a Gaussian of
+    variance 1 that is (|e - W z_dead|² - |e|²) / 2, where e = x - W z - b has the bias already: negative where dead
+    units help, and 0 while no unit is dead.
 
     Args:
         units: numbers in a code.
@@ -139,15 +140,12 @@ class TopK(Sparsity):
         if self.training:
             fired = total_over_processes(passed.latent.active.sum(0)) > 0
             self.silent.copy_(torch.where(fired, 0, self.silent + 1))
-        return self._auxiliary(model, passed, self.dead)
-
-    def _auxiliary(self, model: LitAutoencoder, passed: Pass[SparseCode], dead: Tensor) -> Tensor:
-        code, pre = passed.latent.mean.detach(), passed.latent.pre
+        code, pre, dead = passed.latent.mean.detach(), passed.latent.pre, self.dead
         revived = torch.where(_largest(pre.masked_fill(~dead, -math.inf), self.aux_k) & dead, pre, 0)
         alone = model.network.decode(code, target=passed.x)
-        together = model.network.decode(code + revived, target=passed.x)
-        cost = -model.likelihood.log_prob(alone.detach() + (together - alone), passed.x)
-        return torch.where(dead.any(), cost, 0)
+        share = model.network.decode(code + revived, target=passed.x) - alone
+        before = model.likelihood.log_prob(alone.detach(), passed.x).detach()
+        return before - model.likelihood.log_prob(alone.detach() + share, passed.x)
 
 
 class BatchTopK(TopK):

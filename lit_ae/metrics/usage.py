@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ class Measures(Metric, ABC):
     """Figures of a split that are no mean over its samples, gathered from the latents of every batch."""
 
     full_state_update = False
-    unit_of: Mapping[str, str]
+    unit_of: ClassVar[Mapping[str, str]]
     """The figures' names, each with its unit."""
 
     @abstractmethod
@@ -33,7 +34,7 @@ class UnitActivity(Measures):
         units: numbers in a code.
     """
 
-    unit_of = {"l0": "units a sample", "mean_activation": "", "dead_units": "share of units"}
+    unit_of: ClassVar = {"l0": "units a sample", "mean_activation": "", "dead_units": "share of units"}
     rows: Tensor
     fired: Tensor
     activation: Tensor
@@ -65,7 +66,7 @@ class CodeUsage(Measures):
         codes: vectors in the codebook.
     """
 
-    unit_of = {"perplexity": "codes", "code_usage": "share of codes"}
+    unit_of: ClassVar = {"perplexity": "codes", "code_usage": "share of codes"}
     counts: Tensor
 
     def __init__(self, codes: int):

@@ -15,10 +15,10 @@ class UnitColumns(nn.Module):
 
 
 def start_as_dictionary(network: Network) -> None:
-    """Lets the layer that reads the code start as the one that writes it, transposed, and keeps its columns at length 1.
+    """Starts the layer that reads the code as the one that writes it, transposed, and keeps its columns at length 1.
 
-    So a unit's activation has a scale of its own, that no penalty can shrink away (Bricken et al. 2023; Gao et al. 2024,
-    appendix A). What a network lacks is left out: tied weights share their scale already.
+    So a unit's activation has a scale that no penalty can shrink away (Bricken et al. 2023; Gao et al. 2024, appendix
+    A). Where a network's decoder doesn't begin with a linear layer, or has tied weights, nothing is changed.
     """
     writer, reader = _layers(getattr(network, "encoder", None)), _layers(getattr(network, "decoder", None))
     units = network.sizes.latent_dim

@@ -59,13 +59,9 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
     "contractive": partial(ContractiveAutoencoder, network=small_mlp, contraction=0.02),
     "contractive, conv, estimated": partial(ContractiveAutoencoder, network=small_conv, contraction=0.02, probes=2),
     "vector-quantised": partial(VectorQuantizedAutoencoder, network=small_mlp, groups=3, codes=20),
-    "vector-quantised, conv, predicted variance": partial(
-        VectorQuantizedAutoencoder,
-        network=small_conv,
-        likelihood=partial(Gaussian, variance="predicted", bounded=True),
-        initialization="kaiming_normal",
-        groups=2,
-        codes=30,
+    "vector-quantised, conv, Bernoulli": partial(
+        VectorQuantizedAutoencoder, network=small_conv, likelihood=Bernoulli, initialization="kaiming_normal",
+        groups=2, codes=30, decay=0.9,
     ),
 }  # fmt: skip
 
