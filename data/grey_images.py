@@ -30,7 +30,9 @@ class GreyImages(LitData):
         if binarize not in get_args(Binarize):
             raise UserError(f"data.binarize is {binarize!r}, but it must be one of {', '.join(get_args(Binarize))}.")
         if binarize == "dynamic" and symmetric:
-            raise UserError("data.binarize dynamic draws with the grey level's probability: set data.symmetric to false.")
+            raise UserError(
+                "data.binarize dynamic draws with the grey level's probability: set data.symmetric to false."
+            )
         self.binarize, self.symmetric = binarize, symmetric
 
     @property

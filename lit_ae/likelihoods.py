@@ -11,7 +11,6 @@ from lit_ae.errors import UserError
 from lit_ae.latents import LOG_2PI
 from lit_ae.spec import DataSpec
 
-
 START = 0.1  # a learned variance's first value
 
 

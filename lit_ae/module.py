@@ -20,8 +20,10 @@ A variant says three things, and the base does the rest (training, validation an
 - padding: the likelihood leaves padded places out of ``log_prob``.
 """
 
+import math
+import os
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar, final
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, final
 
 import lightning as L
 import torch
@@ -44,6 +46,8 @@ from lit_ae.schedules import Constant, Schedule
 from lit_ae.spec import DataSpec
 
 LatentT = TypeVar("LatentT", bound=Latent)
+
+UNSEEN_STEPS = 50  # that an accelerator may be ahead of the check for NaN: each check waits for it
 
 
 class Pass(NamedTuple, Generic[LatentT]):
@@ -158,12 +162,14 @@ class LitAutoencoder(Described, L.LightningModule):
         """What is encoded in training: ``x`` damaged by the corruption, or ``x`` itself."""
         return x if self.corruption is None else self.corruption(x)
 
-    def mean_over_processes(self, mean: Tensor) -> Tensor:
-        """A batch mean whose value is that of the global batch, and whose gradient is this process's own share."""
+    def mean_over_processes(self, values: Tensor) -> Tensor:
+        """The mean over the rows of ``(N, ...)``: its value is the global batch's, its gradient is this process's."""
+        mean = values.mean(0)
         if self._trainer is None or self.trainer.world_size == 1:
             return mean
-        total = self.trainer.strategy.reduce(mean.detach().clone(), reduce_op="mean")
-        return mean + (total - mean).detach()
+        sums = torch.stack([values.detach().sum(0), torch.full_like(mean, len(values))])
+        total, rows = self.trainer.strategy.reduce(sums, reduce_op="sum").unbind()
+        return mean + (total / rows - mean).detach()
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """``count`` expected x ``(count, *spec.shape)`` for codes drawn from the prior.
@@ -234,29 +240,40 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def _gather(self, stage: str, loss: Tensor, means: dict[str, Tensor], rows: int) -> None:
         if stage not in self._means:
-            self._means[stage] = RunningMeans(["loss", *means]).to(self.device)
-        figures = torch.stack([loss.detach(), *(mean.detach() for mean in means.values())])
-        self._means[stage].update(figures.float(), rows, self.trainer.global_step)
-        if self.device.type == "cpu" or self.trainer.global_step % 50 == 0:
+            self._means[stage] = RunningMeans(["loss", *means])
+        gathered = self._means[stage]
+        gathered.update({"loss": loss, **means}, rows, self.trainer.global_step)
+        at_once = self.device.type == "cpu" and self.trainer.world_size == 1
+        if at_once or gathered.waiting >= UNSEEN_STEPS:
             self._stop_if_not_finite(stage)
 
     def _stop_if_not_finite(self, stage: str) -> None:
-        bad = self._means[stage].first_bad()
-        if bad is not None:
-            raise NotFinite(stage, *bad)
+        """All processes stop, or none: one that stopped alone would leave the others waiting."""
+        names, bad = self._means[stage].names, self._means[stage].gather()
+        place = torch.tensor(
+            math.inf if bad is None else bad[0] * len(names) + names.index(bad[1]), dtype=torch.float64
+        )
+        first = self._over_processes(place, "min").item()
+        if first < math.inf:
+            raise NotFinite(stage, int(first) // len(names), names[int(first) % len(names)])
 
     def _report(self, stage: str) -> None:
         if stage not in self._means:
             return
         self._stop_if_not_finite(stage)
         means = self._means[stage]
-        figures = means.compute()
+        figures = means.compute(lambda totals: self._over_processes(totals, "sum"))
         means.reset()
         self.log(f"{stage}/loss", figures.pop("loss"), prog_bar=True)
         if measures := self._measures_of(stage):
             figures |= measures.compute()
             measures.reset()
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()})
+
+    def _over_processes(self, figures: Tensor, how: Literal["sum", "min"]) -> Tensor:
+        if self.trainer.world_size == 1:
+            return figures
+        return self.trainer.strategy.reduce(figures.to(self.device), reduce_op=how)
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
@@ -276,6 +293,8 @@ class LitAutoencoder(Described, L.LightningModule):
         self._report("test")
 
     def on_fit_start(self) -> None:
+        if not torch.cuda.is_available():
+            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"  # Lightning's, and Adam would ask in vain at every step
         self.check_schedules(self._steps / self._steps_per_epoch)
 
     def check_schedules(self, epochs: float) -> None:

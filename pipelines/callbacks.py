@@ -1,4 +1,4 @@
-"""What happens beside the training: stopping, checkpoints, history, and pictures by epoch."""
+"""What happens beside the training: stopping, history, and pictures by epoch."""
 
 import signal
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 
 from data.base import LitData
 from lit_ae.metrics.reconstruction import squared_error
@@ -18,8 +18,8 @@ from pipelines import pictures
 from pipelines.tracking import Tracker
 
 
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM stopped the training between two steps; its last checkpoint is written.
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM: in the training after the step in progress, with its checkpoint written; elsewhere at once.
 
     Args:
         signal_number: which of the two.
@@ -31,24 +31,26 @@ class Interrupted(Exception):
 
 
 class StopBetweenSteps(Callback):
-    """Turns the first Ctrl-C or SIGTERM into a stop after the step in progress; the second one stops at once.
+    """Turns the first Ctrl-C or SIGTERM of a training into a stop between two steps; the second one stops at once.
 
     So the checkpoint never holds half a step. Several processes agree on the step every ``AGREE_EVERY`` steps.
 
-    Args:
-        last: where the checkpoint goes.
+    Attributes:
+        training_began: whether a step may have been done already.
     """
 
     AGREE_EVERY = 20
 
-    def __init__(self, last: Path):
-        self._last = last
+    def __init__(self) -> None:
+        self._last: Path | None = None
         self._signal: int | None = None
+        self._step = 0
         self._training = False
+        self.training_began = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handles the two signals inside the block."""
+        """Handles the two signals inside the block: outside the training each raises :class:`Interrupted` at once."""
         before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -56,30 +58,46 @@ class StopBetweenSteps(Callback):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def keep_in(self, last: Path) -> None:
+        """Says where the checkpoint goes."""
+        self._last = last
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self._signal is not None or not self._training:
             raise Interrupted(number)
         self._signal = number
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._training = True
+        signal.signal(signal.SIGTERM, self._receive)  # Lightning has put a handler of its own before ours
+        self._training = self.training_began = True
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._stop_if_asked(trainer)  # the end of the last epoch is on disk already
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, *args: Any) -> None:
+        self._step = trainer.global_step
 
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *args: Any) -> None:
-        if trainer.world_size == 1 or trainer.global_step % self.AGREE_EVERY == 0:
-            self._stop_if_asked(trainer)
+        has_stepped = trainer.global_step > self._step  # gradients that still add up would be lost
+        agreed = trainer.world_size == 1 or trainer.global_step % self.AGREE_EVERY == 0
+        if has_stepped and agreed and not trainer.is_last_batch:
+            self._stop_if_asked(trainer, self._last)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._stop_if_asked(trainer)
         self._training = False
-        self._stop_if_asked(trainer, write=False)
 
-    def _stop_if_asked(self, trainer: L.Trainer, write: bool = True) -> None:
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        self._training = False
+
+    def _stop_if_asked(self, trainer: L.Trainer, checkpoint: Path | None = None) -> None:
         asked = self._signal is not None
         if trainer.world_size > 1:
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
         if not asked:
             return
-        if write:
-            trainer.save_checkpoint(trainer.strategy.broadcast(self._last))
+        if checkpoint:
+            trainer.save_checkpoint(trainer.strategy.broadcast(checkpoint))
         raise Interrupted(self._signal or signal.SIGTERM)
 
 
@@ -92,7 +110,11 @@ class StopEarly(EarlyStopping):
     """
 
     def __init__(self, patience: int, min_delta: float = 0.0):
-        super().__init__("val/loss", min_delta=min_delta, patience=patience)
+        super().__init__("val/loss", min_delta=min_delta, patience=patience, check_finite=False)
+
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """A training that had ended early, and was stopped before its run had ended, trains no further."""
+        trainer.should_stop = trainer.should_stop or self.stopped_epoch > 0
 
     def _run_early_stopping_check(self, trainer: L.Trainer) -> None:
         module = trainer.lightning_module
@@ -101,25 +123,19 @@ class StopEarly(EarlyStopping):
             super()._run_early_stopping_check(trainer)
 
 
-class BestCheckpoint(ModelCheckpoint):
-    """Keeps the weights with the lowest validation objective (final weights of every term)."""
+class History(Checkpoint):
+    """Every figure of every epoch, kept in the checkpoint so that a resumed run's curves are whole.
 
-    def __init__(self, directory: Path):
-        super().__init__(directory, "best", monitor="val/loss", enable_version_counter=False)
-
-
-class LastCheckpoint(ModelCheckpoint):
-    """Keeps the state at the end of the last epoch, to resume from."""
-
-    def __init__(self, directory: Path):
-        super().__init__(directory, "last", monitor=None, enable_version_counter=False, save_on_train_epoch_end=True)
-
-
-class History(Callback):
-    """Every figure of every epoch, kept in the checkpoint so that a resumed run's curves are whole."""
+    It is a ``Checkpoint`` for Lightning, which calls those after the model has logged its figures of the epoch.
+    """
 
     def __init__(self) -> None:
         self.figures: dict[str, list[tuple[int, float]]] = {}
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that have ended."""
+        return 1 + max((points[-1][0] for points in self.figures.values()), default=-1)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         for name, value in trainer.callback_metrics.items():

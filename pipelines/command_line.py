@@ -16,6 +16,7 @@ from pipelines.signatures import Sources
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ROOT / "pipelines" / "recipes"
 DEFAULT_RECIPE = "vae_digits"
+FLAGS = {"help", "print_config", "recipe"}  # options that may stand without a value
 
 
 class Request(NamedTuple):
@@ -71,7 +72,7 @@ def read(argv: list[str]) -> Request:
 
 def _options(argv: list[str]) -> Iterator[tuple[str, str | None]]:
     """``--a=1 --b 2 --c`` as pairs of name and value."""
-    words = list(argv)
+    words = ["--help" if word == "-h" else word for word in argv]
     while words:
         word = words.pop(0)
         if not word.startswith("--"):
@@ -79,8 +80,12 @@ def _options(argv: list[str]) -> Iterator[tuple[str, str | None]]:
         name, is_joined, value = word[2:].partition("=")
         if is_joined:
             yield name, value
+        elif words and not words[0].startswith("--"):
+            yield name, words.pop(0)
+        elif name.partition(".")[0] in FLAGS:
+            yield name, None
         else:
-            yield name, words.pop(0) if words and not words[0].startswith("--") else None
+            raise UserError(f"--{name} needs a value: write --{name} VALUE.")
 
 
 def _answer_help(options: list[tuple[str, str | None]], catalogue: Catalogue, own: dict[str, str]) -> None:
@@ -128,11 +133,15 @@ def _downloaded(run_id: str, artefact: str) -> Path:
 def _yaml(file: Path) -> dict[str, object]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise UserError(f"{file} is not YAML, {place}{error.problem}.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{file} can't be read as YAML: {reason}") from error
+        raise UserError(f"{file} can't be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{file} must hold sections such as model: and data:, and holds {type(content).__name__}.")
+        found = "nothing" if content is None else type(content).__name__
+        raise UserError(f"{file} must hold sections such as model: and data:, and holds {found}.")
     return content
 
 
@@ -144,7 +153,16 @@ def one_line_errors() -> Iterator[None]:
     except UserError as error:
         if int(os.environ.get("LOCAL_RANK") or os.environ.get("RANK") or 0) == 0:
             print(f"lit-ae: {error}", file=sys.stderr)
+            _end_given_run(str(error))
         sys.exit(2)
+
+
+def _end_given_run(reason: str) -> None:
+    """The run that ``mlflow run`` has made for a command that never came to open it is FAILED."""
+    if "MLFLOW_RUN_ID" in os.environ:
+        from pipelines.store import fail_given_run
+
+        fail_given_run(reason)
 
 
 def run(command: Callable[[Request], int], argv: list[str] | None = None) -> int:

@@ -12,9 +12,9 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import lit_ae.variants  # noqa: F401 - makes the variants known by name
 from data import LitData
-from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder
 from pipelines.command_line import Request
+from pipelines.mistakes import explained
 from pipelines.options import GROUPS
 
 TRAINER_DEFAULTS = {
@@ -61,12 +61,13 @@ def configure(request: Request) -> CommandLine:
                 run=False,
                 args=request.arguments,
                 save_config_callback=None,
+                auto_configure_optimizers=False,  # the model has its own
                 trainer_defaults={**TRAINER_DEFAULTS, "logger": False, "enable_checkpointing": True},
                 seed_everything_default=0,
                 parser_kwargs={"exit_on_error": False},
             )
     except (ArgumentError, MisconfigurationException, ValueError, TypeError) as error:
-        raise _explained(error) from error
+        raise explained(error) from error
 
 
 def trainer_of(line: CommandLine, **changes: Any) -> L.Trainer:
@@ -78,15 +79,4 @@ def trainer_of(line: CommandLine, **changes: Any) -> L.Trainer:
     try:
         return line.instantiate_trainer(**changes)
     except (MisconfigurationException, ValueError, RuntimeError) as error:
-        raise _explained(error) from error
-
-
-def _explained(error: BaseException) -> UserError:
-    """The innermost reason of an error, on one line."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UserError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return UserError(" ".join(lines[:3]) or type(error).__name__)
+        raise explained(error) from error

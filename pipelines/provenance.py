@@ -37,7 +37,7 @@ def sizes(data: LitData) -> str:
     return ", ".join(f"{count:,} {role}" for role, count in data.split_sizes.items())
 
 
-def log_provenance(tracker: Tracker, line: CommandLine, description: str, is_resumed: bool) -> None:
+def log_provenance(tracker: Tracker, line: CommandLine, is_resumed: bool) -> None:
     """Parameters, resolved configuration, commit, data digest, versions."""
     model, data = line.model, line.datamodule
     config = tracker.directory / "config.yaml"
@@ -47,7 +47,7 @@ def log_provenance(tracker: Tracker, line: CommandLine, description: str, is_res
     versions.write_text(installed_versions())
     tracker.log_file(versions)
     tags = {
-        NOTE: description,
+        NOTE: describe_run(model, data)[1],
         "variant": type(model).__name__,
         "network": type(model.network).__name__,
     }

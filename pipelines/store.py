@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 ANSWER_WITHIN = 5.0  # s
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow opens it as model training
+REASON_TAG = "lit_ae.reason"
 CONTINUED_TAG = "lit_ae.continued_in"
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -182,6 +183,15 @@ def open_run(
         run = client.create_run(find_experiment(client, uri, experiment), tags=resolve_tags(tags), run_name=name)
     os.environ.pop("MLFLOW_RUN_ID", None)
     return run
+
+
+def fail_given_run(reason: str) -> None:
+    """Marks the run of MLFLOW_RUN_ID as FAILED, as far as its store can be reached."""
+    run_id = os.environ.pop("MLFLOW_RUN_ID")
+    with contextlib.suppress(UserError, MlflowException):
+        client = connect(tracking_uri())
+        client.set_tag(run_id, REASON_TAG, reason)
+        client.set_terminated(run_id, "FAILED")
 
 
 def _answering_client(uri: str) -> MlflowClient:

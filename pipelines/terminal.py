@@ -6,7 +6,7 @@ import sys
 import warnings
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Checkpoint
 
 
 def keep_quiet() -> None:
@@ -16,7 +16,7 @@ def keep_quiet() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for text in (".*does not have many workers.*", ".*isinstance.treespec, LeafSpec.*", ".*exists and is not empty.*",
                  ".*type hints to the `predict` method.*", ".*The pynvml package is deprecated.*",
-                 ".*smaller than the logging interval.*"):  # fmt: skip
+                 ".*smaller than the logging interval.*", ".*sync_dist=True.*"):  # fmt: skip
         warnings.filterwarnings("ignore", text)
 
 
@@ -25,8 +25,11 @@ def is_watched() -> bool:
     return sys.stdout.isatty()
 
 
-class EpochLines(Callback):
-    """One line an epoch: the objective in training and validation."""
+class EpochLines(Checkpoint):
+    """One line an epoch: the objective in training and validation.
+
+    It is a ``Checkpoint`` for Lightning, which calls those after the model has logged its figures of the epoch.
+    """
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if not trainer.is_global_zero:

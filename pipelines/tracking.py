@@ -17,14 +17,13 @@ from mlflow.entities import Run
 
 from lit_ae.errors import UserError
 from pipelines.delivery import Delivery, summary
-from pipelines.outbox import Outbox, Sender, write_atomically
-from pipelines.store import connect, describe, is_remote, open_run, tracking_uri, without_password
+from pipelines.outbox import Outbox, Record, Sender, write_atomically
+from pipelines.store import REASON_TAG, connect, describe, is_remote, open_run, tracking_uri, without_password
 
 logger = logging.getLogger(__name__)
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 OUTPUTS = Path("outputs")
-REASON_TAG = "lit_ae.reason"
 PATIENCE = 20.0  # s that finish waits for a server that does not answer
 
 
@@ -184,12 +183,15 @@ class Tracker:
         if self._delivered is None:
             self._system.stop()
             if reason:
-                self.set_tags({REASON_TAG: reason})
-            self._end(status)
-            self._delivered = self._sender.flush(PATIENCE)
-            self._sender.close()
-            if not self._delivered:
-                self._say_what_waits()
+                self._tell("tags", values={REASON_TAG: reason})
+            self._tell("status", status=status)
+            self._delivered = False
+            try:
+                self._delivered = self._sender.flush(PATIENCE)
+            finally:
+                self._sender.close()
+                if not self._delivered:
+                    self._say_what_waits()
         return self._delivered
 
     def warn_once(self, message: str) -> None:
@@ -205,8 +207,13 @@ class Tracker:
         logger.warning(message, self._outbox.waiting(), self._outbox.path, self.run_id, where)
 
     @_harmless
-    def _end(self, status: Status) -> None:
-        self._queue("status", status=status)
+    def _tell(self, kind: str, **content: Any) -> None:
+        """Queue it, or send it at once where the disk has no room for it."""
+        try:
+            self._queue(kind, **content)
+        except OSError:
+            record = Record(0, 0, {"kind": kind, "time": time.time_ns() // 1_000_000, **content})
+            self._sender.recipient.deliver([record])
 
     def _queue(self, kind: str, **content: Any) -> None:
         self._outbox.append(kind, **content)

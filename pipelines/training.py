@@ -1,32 +1,34 @@
 """A training from the first check to the packed model: read it from :func:`train` downwards."""
 
-import math
+import errno
+import os
+import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from data.base import LitData
 from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder, NotFinite
 from lit_ae.serving.package import package
 from pipelines.artifacts import download
-from pipelines.callbacks import (
-    BestCheckpoint,
-    History,
-    Interrupted,
-    LastCheckpoint,
-    PicturesByEpoch,
-    StopBetweenSteps,
-    StopEarly,
-)
+from pipelines.callbacks import History, Interrupted, PicturesByEpoch, StopBetweenSteps, StopEarly
+from pipelines.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
+from pipelines.checks import check
 from pipelines.command_line import Request
 from pipelines.configuration import CommandLine, configure, trainer_of
 from pipelines.evaluation import Verdict, evaluate
+from pipelines.mistakes import explained
 from pipelines.portfolio import draw_portfolio
-from pipelines.processes import end_process_group, is_rank_zero
+from pipelines.processes import end_process_group, is_rank_zero, minding_the_others
 from pipelines.provenance import describe_run, log_provenance
 from pipelines.summary import print_summary, write_figures
 from pipelines.terminal import EpochLines, is_watched, keep_quiet
@@ -37,97 +39,130 @@ def train(request: Request) -> int:
     """Trains, tests and packs one model as exactly one MLflow run; returns the exit code.
 
     Raises:
-        UserError: for a mistake that can be seen before the run is opened; then none is.
+        UserError: for a mistake; where it can be seen before the run is opened, none is.
     """
     keep_quiet()
-    line = configure(request)
-    check(line)
-    if not is_rank_zero():
-        fit(line, None, request.resume)
-        return 0
-    tracker = open_run(line, request.resume)
-    status: Status = "FAILED"
-    code, reason = 1, None
+    stop = StopBetweenSteps()
     try:
-        fitted = fit(line, tracker, request.resume)
-        judge(line, tracker, fitted)
-        status, code = "FINISHED", 0
-    except Interrupted as stop:
-        status, code, reason = "KILLED", stop.exit_code, str(stop)
-        print(f"\nStopped by {stop}. Go on with: python -m pipelines.train --resume {tracker.run_id}")
-    except NotFinite as bad:
-        reason = str(bad)
-        print(
-            f"\nlit-ae: Training stopped: {bad}; the last good checkpoint is {last_checkpoint(tracker)}: "
-            "lower the learning rate, or set trainer.gradient_clip_val."
-        )
-    except UserError as error:
-        reason, code = str(error), 2
+        with stop.listening():
+            line = configure(request)
+            check(line)
+            if is_rank_zero():
+                return train_in_a_run(line, request.resume, stop)
+            fit(line, None, request.resume, stop)
+    except Interrupted as signal:
+        return signal.exit_code
+    return 0
+
+
+def train_in_a_run(line: CommandLine, resume: str | None, stop: StopBetweenSteps) -> int:
+    """The work of the first process. Whatever happens, the run's status says it."""
+    tracker = open_run(line, resume)
+    status: Status = "FAILED"
+    reason = None
+    try:
+        log_provenance(tracker, line, is_resumed=resume is not None)
+        judge(line, tracker, fit(line, tracker, resume, stop))
+        status = "FINISHED"
+    except Interrupted as signal:
+        status, reason = "KILLED", str(signal)
+        print(f"\nStopped by {signal}. Go on with: python -m pipelines.train --resume {tracker.run_id}", flush=True)
         raise
-    except BaseException as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        advice = what_to_do(error, tracker)
+        if advice is None:
+            raise
+        print(f"\nlit-ae: {advice}", file=sys.stderr)
+        return 1
     finally:
         keep_checkpoints(tracker)
         tracker.finish(status, reason)
-    return code
+    return 0
 
 
-def check(line: CommandLine) -> None:
-    """Everything that can be refused before a run is opened: the data's files, the device, every warm-up's length."""
-    line.datamodule.prepare_data()
-    line.datamodule.setup("fit")
-    trainer = line.trainer
-    per_epoch = max(1, math.ceil(line.datamodule.split_sizes["fit"] / line.datamodule.batch_size))
-    epochs = float(trainer.max_epochs or math.inf) if (trainer.max_epochs or -1) > 0 else math.inf
-    if trainer.max_steps > 0:
-        epochs = min(epochs, trainer.max_steps / per_epoch)
-    line.model.check_schedules(epochs)
+def what_to_do(error: Exception, tracker: Tracker) -> str | None:
+    """A sentence for what can go wrong in a sound training; None for what can't, which needs a traceback."""
+    if isinstance(error, NotFinite):
+        return (
+            f"Training stopped: {error}; the last good checkpoint is {last_checkpoint(tracker)}: "
+            "lower the learning rate, or set trainer.gradient_clip_val."
+        )
+    if os.strerror(errno.ENOSPC) in str(error):
+        places = f"{tracker.directory} or {tempfile.gettempdir()}"
+        return (
+            f"Training stopped: the disk of {places} is full: free some space, and go on with: "
+            f"python -m pipelines.train --resume {tracker.run_id}"
+        )
+    return None
 
 
 def open_run(line: CommandLine, resume: str | None) -> Tracker:
-    """The one MLflow run, with all that is known before the first step."""
+    """The one MLflow run."""
     asked = line.option("tracking")
-    name, description = describe_run(line.model, line.datamodule)
-    tracker = Tracker.open(
+    name, _ = describe_run(line.model, line.datamodule)
+    return Tracker.open(
         experiment=asked.experiment,
         run_name=asked.run_name or name,
         resume=resume,
         output_dir=Path(asked.output_dir),
     )
-    try:
-        log_provenance(tracker, line, description, is_resumed=resume is not None)
-    except BaseException as error:
-        tracker.finish("FAILED", str(error))
-        raise
-    return tracker
 
 
 class Fitted:
     """What a training leaves: the model with its best weights, and every figure of every epoch."""
 
-    def __init__(self, model: LitAutoencoder, history: History, trainer: L.Trainer):
-        self.model, self.history, self.trainer = model, history, trainer
+    def __init__(self, model: LitAutoencoder, history: History):
+        self.model, self.history = model, history
 
 
-def fit(line: CommandLine, tracker: Tracker | None, resume: str | None) -> Fitted:
-    """Trains in all processes; the weights that are kept are the best of the validation objective."""
+def fit(line: CommandLine, tracker: Tracker | None, resume: str | None, stop: StopBetweenSteps) -> Fitted:
+    """Trains in all processes; the weights that are kept are the best of the validation objective.
+
+    Raises:
+        UserError: for what Lightning refuses before the first step.
+        Interrupted: the training was told to stop; its checkpoint is written.
+    """
     directory = checkpoints_of(tracker) if tracker else Path(tempfile.gettempdir()) / "lit_ae"
-    history, stop = History(), StopBetweenSteps(directory / "last.ckpt")
-    best = BestCheckpoint(directory)
-    callbacks = [history, stop, *chosen_callbacks(line, tracker), best, LastCheckpoint(directory)]
+    history, best = History(), BestCheckpoint(directory)
+    stop.keep_in(directory / "last.ckpt")
+    callbacks = [stop, *chosen_callbacks(line, tracker), history, best, LastCheckpoint(directory)]
     logger = TrackingLogger(tracker) if tracker else False
     has_bar = line.trainer.progress_bar_callback is not None and is_watched()
     trainer = trainer_of(
-        line, logger=logger, callbacks=callbacks, enable_progress_bar=has_bar, enable_model_summary=False
+        line,
+        logger=logger,
+        callbacks=callbacks,
+        plugins=WholeFiles(),
+        enable_progress_bar=has_bar,
+        enable_model_summary=False,
     )
-    with stop.listening():
+    with refusals_explained(stop), minding_the_others(trainer, partial(give_up, tracker)):
         trainer.fit(line.model, line.datamodule, ckpt_path=resume_point(line, resume), weights_only=True)
-    end_process_group()
-    if best.best_model_path:
+        end_process_group()
+    if tracker and best.best_model_path:
         state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
         line.model.load_state_dict(state["state_dict"])
-    return Fitted(line.model, history, trainer)
+    return Fitted(line.model, history)
+
+
+@contextmanager
+def refusals_explained(stop: StopBetweenSteps) -> Iterator[None]:
+    """Makes a sentence of what Lightning refuses when it sets up a training; later errors are none of the user's."""
+    try:
+        yield
+    except (MisconfigurationException, ValueError) as error:
+        if stop.training_began:
+            raise
+        raise explained(error) from error
+
+
+def give_up(tracker: Tracker | None, reason: str) -> None:
+    """Ends the run from beside a training that can't go on and can't end either."""
+    if tracker:
+        print(f"\nlit-ae: Training stopped: {reason}", file=sys.stderr)
+        keep_checkpoints(tracker)
+        tracker.finish("FAILED", reason)
 
 
 def chosen_callbacks(line: CommandLine, tracker: Tracker | None) -> list[L.Callback]:
@@ -148,13 +183,19 @@ def resume_point(line: CommandLine, resume: str | None) -> Path | None:
     """The last checkpoint of the run to go on with; None where it was stopped before the first."""
     if resume is None:
         return None
-    local = Path(line.option("tracking").output_dir) / resume / "checkpoints" / "last.ckpt"
-    if local.is_file():
-        return local
-    try:
-        return download(resume, "checkpoints/last.ckpt")
-    except UserError:
-        return None
+    folder = Path(line.option("tracking").output_dir) / resume / "checkpoints"
+    last = folder / "last.ckpt"
+    if not last.is_file():
+        fetch_checkpoints(resume, folder)
+    return last if last.is_file() else None
+
+
+def fetch_checkpoints(run_id: str, folder: Path) -> None:
+    """Brings what the run has kept at the server back to its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("best.ckpt", "last.ckpt"):
+        with suppress(UserError):
+            shutil.move(download(run_id, f"checkpoints/{name}"), folder / name)
 
 
 def checkpoints_of(tracker: Tracker) -> Path:
@@ -187,7 +228,7 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted) -> Verdict:
         enable_model_summary=False,
     )
     verdict = evaluate(model, data, line.option("evaluation"), tester)
-    step = fitted.trainer.current_epoch
+    step = fitted.history.epochs
     tracker.log_metrics(verdict.figures, step)
     write_figures(verdict, tracker, describe_run(model, data)[1])
     model = model.cpu()
@@ -198,8 +239,14 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted) -> Verdict:
 
 
 def pack(model: LitAutoencoder, data: LitData, tracker: Tracker, step: int) -> None:
-    """The one MLflow model of the run."""
+    """The one MLflow model of the run; its folder holds all of it or is not there."""
     metadata: dict[str, Any] = {"variant": type(model).__name__, "data": data.spec.name, "data_digest": data.digest}
     directory = tracker.directory / "model"
-    package(model, data.rows["test"].raw[:3].numpy(), directory, metadata)
+    draft = directory.with_name("model.part")
+    try:
+        package(model, data.rows["test"].raw[:3].numpy(), draft, metadata)
+        shutil.rmtree(directory, ignore_errors=True)
+        draft.replace(directory)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     tracker.log_model(directory, step=step)

@@ -1,41 +1,68 @@
-"""Means that are gathered without a host synchronisation, and right over several processes."""
+"""Means over an epoch that cost a training step next to nothing, and are right over several processes."""
+
+import math
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 
-class RunningMeans(Metric):
-    """Sample-weighted means of a fixed list of named figures over an epoch, and the first step that was not finite.
+class RunningMeans:
+    """Sample-weighted means of named figures, and the first step at which one of them was not finite.
+
+    What :meth:`update` is given stays on its device, so a step waits for nothing; :meth:`gather` brings it all over at
+    once.
 
     Args:
         names: the figures, in the order in which :meth:`update` is given them.
     """
 
-    full_state_update = False
-    sums: Tensor
-    rows: Tensor
-    bad_step: Tensor
-
     def __init__(self, names: list[str]):
-        super().__init__()
         self.names = names
-        self.add_state("sums", torch.zeros(len(names)), dist_reduce_fx="sum")
-        self.add_state("rows", torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("bad_step", torch.full((len(names),), torch.inf), dist_reduce_fx="min")
+        self.reset()
 
-    def update(self, means: Tensor, rows: int, step: int) -> None:
-        """Adds a batch's means ``(len(names),)`` over ``rows`` samples at a global step."""
-        self.sums += means * rows
-        self.rows += rows
-        self.bad_step = torch.where(means.isfinite(), self.bad_step, self.bad_step.clamp(max=step))
+    def reset(self) -> None:
+        """Forgets everything."""
+        self._waiting: list[tuple[list[Tensor], int, int]] = []
+        self._sums, self._rows = [0.0] * len(self.names), 0
+        self.first_bad: tuple[int, str] | None = None
 
-    def compute(self) -> dict[str, Tensor]:
-        """Each figure's mean over all samples of all processes."""
-        return dict(zip(self.names, self.sums / self.rows, strict=True))
+    @property
+    def waiting(self) -> int:
+        """Batches that are not gathered yet."""
+        return len(self._waiting)
 
-    def first_bad(self) -> tuple[int, str] | None:
-        """The first step of this process at which a figure was not finite, and which; waits for the device."""
-        steps = self.bad_step.tolist()
-        first = min(steps)
-        return None if first == torch.inf else (int(first), self.names[steps.index(first)])
+    def update(self, means: Mapping[str, Tensor], rows: int, step: int) -> None:
+        """Takes a batch's means, scalars by name, over ``rows`` samples at a global step."""
+        self._waiting.append(([means[name].detach() for name in self.names], rows, step))
+
+    def gather(self) -> tuple[int, str] | None:
+        """Adds up what waits; one copy from the device.
+
+        Returns:
+            The first step of this process at which a figure was not finite, and its name; None if all were.
+        """
+        if not self._waiting:
+            return self.first_bad
+        figures = torch.stack([figure for means, _, _ in self._waiting for figure in means]).tolist()
+        for i, (_, rows, step) in enumerate(self._waiting):
+            self._add(figures[i * len(self.names) : (i + 1) * len(self.names)], rows, step)
+        self._waiting.clear()
+        return self.first_bad
+
+    def _add(self, means: list[float], rows: int, step: int) -> None:
+        self._sums = [total + mean * rows for total, mean in zip(self._sums, means, strict=True)]
+        self._rows += rows
+        if self.first_bad is None:
+            bad = (name for name, mean in zip(self.names, means, strict=True) if not math.isfinite(mean))
+            self.first_bad = next(((step, name) for name in bad), None)
+
+    def compute(self, add_over_processes: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """Each figure's mean over all samples of all processes.
+
+        Args:
+            add_over_processes: the sum of a tensor on the CPU over all processes; the identity where there is one.
+        """
+        self.gather()
+        *sums, rows = add_over_processes(torch.tensor([*self._sums, self._rows], dtype=torch.float64)).tolist()
+        return {name: total / rows for name, total in zip(self.names, sums, strict=True)}

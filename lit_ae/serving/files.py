@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file, save_file
 
 from lit_ae.describe import build
@@ -21,8 +22,9 @@ def save(model: LitAutoencoder, directory: Path) -> None:
 
 
 def load(directory: Path) -> LitAutoencoder:
-    """The model that :func:`save` wrote, on the CPU, ready to infer."""
+    """The model that :func:`save` wrote, on the CPU, ready to infer. The caller's random state stays as it is."""
     described = json.loads((directory / DESCRIPTION).read_text())
-    model: LitAutoencoder = build(described["model"])(DataSpec.from_dict(described["spec"]))
+    with torch.random.fork_rng(devices=[]):
+        model: LitAutoencoder = build(described["model"])(DataSpec.from_dict(described["spec"]))
     model.load_state_dict(load_file(directory / WEIGHTS))
     return model.eval().requires_grad_(False)

@@ -54,7 +54,7 @@ class VAE(LitAutoencoder):
         kl = passed.latent.kl_per_dimension()
         terms = {**super().terms(passed), "kl": kl.sum(1)}
         if self.free_bits:
-            lacking = (self.free_bits - self.mean_over_processes(kl.mean(0))).clamp(min=0)
+            lacking = (self.free_bits - self.mean_over_processes(kl)).clamp(min=0)
             terms["free_bits"] = lacking.sum().expand(len(kl))
         if self.draws > 1:
             log_ratio = self.prior.log_prob(passed.z) - passed.latent.log_prob(passed.z)
