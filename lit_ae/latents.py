@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 LOG_2PI = math.log(2 * math.pi)
@@ -17,7 +18,7 @@ class Latent(ABC):
 
     @property
     def activity(self) -> Tensor | None:
-        """How much each sample uses each unit (or code of a codebook), ``(N, units)``; None where that says nothing."""
+        """How much each sample uses each unit, ``(N, units)``, 0 for not at all; None where that says nothing."""
         return None
 
     @abstractmethod
@@ -104,4 +105,5 @@ class QuantizedCode(Point):
 
     @property
     def activity(self) -> Tensor:
-        return torch.nn.functional.one_hot(self.indices, self.codes).sum(1).to(self.mean.dtype)
+        """1 where a code stands at a place, ``(N, groups * codes)``, place by place: what it means depends on both."""
+        return F.one_hot(self.indices, self.codes).flatten(1).to(self.mean.dtype)

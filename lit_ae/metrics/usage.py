@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -51,12 +52,8 @@ class UnitActivity(Measures):
         self.activation += latent.mean.detach().mean(1).sum()
 
     def compute(self) -> dict[str, Tensor]:
-        dead = (self.fired == 0).float().mean()
-        return {
-            "l0": self.fired.sum() / self.rows,
-            "mean_activation": self.activation / self.rows,
-            "dead_units": dead,
-        }
+        l0, mean = self.fired.sum() / self.rows, self.activation / self.rows
+        return {"l0": l0, "mean_activation": mean, "dead_units": (self.fired == 0).float().mean()}
 
 
 class CodeUsage(Measures):
@@ -74,7 +71,7 @@ class CodeUsage(Measures):
         self.add_state("counts", torch.zeros(codes, dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, latent: QuantizedCode) -> None:  # type: ignore[override]
-        self.counts += latent.activity.sum(0).long()
+        self.counts += F.one_hot(latent.indices.flatten(), latent.codes).sum(0)
 
     def compute(self) -> dict[str, Tensor]:
         share = self.counts / self.counts.sum()

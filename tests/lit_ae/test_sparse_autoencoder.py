@@ -50,7 +50,7 @@ def test_kl_is_taken_of_the_training_sets_mean_activation_and_not_of_a_batchs():
     model = make(partial(KL, rho=0.2, decay=0.7, weight=LinearWarmup(2.5, 2)))
     means = []
     for batch in X.split(20):
-        passed, terms = terms_of(model, batch)
+        _, terms = terms_of(model, batch)
         means.append(torch.sigmoid(model.network.encode(batch)).mean(0).double())
         share = [0.3 * 0.7 ** (len(means) - 1 - i) for i in range(len(means))]
         rho_hat = sum(s * m for s, m in zip(share, means, strict=True)) / sum(share)
