@@ -33,7 +33,7 @@ from torch import Tensor
 from lit_ae.batch import Batch
 from lit_ae.corruptions import Corruption
 from lit_ae.describe import Described, describe
-from lit_ae.errors import UserError
+from lit_ae.errors import NotFinite, UserError
 from lit_ae.latents import Latent, Point, StandardNormal
 from lit_ae.likelihoods import Gaussian, Likelihood
 from lit_ae.metrics.running import RunningMeans
@@ -214,6 +214,9 @@ class LitAutoencoder(Described, L.LightningModule):
     @final
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seed_step(self.trainer.global_step, self.global_rank, self.device)
+        if batch_idx == 0:
+            self._means.pop("train", None)
+            self._measures.pop("train", None)
         epoch = self.trainer.global_step / self._steps_per_epoch
         loss, means = self.objective(batch, epoch, self._measures_of("train"))
         self._gather("train", loss, means, len(batch.x))
@@ -240,7 +243,7 @@ class LitAutoencoder(Described, L.LightningModule):
 
     def _gather(self, stage: str, loss: Tensor, means: dict[str, Tensor], rows: int) -> None:
         if stage not in self._means:
-            self._means[stage] = RunningMeans(["loss", *means])
+            self._means[stage] = RunningMeans([*means, "loss"])
         gathered = self._means[stage]
         gathered.update({"loss": loss, **means}, rows, self.trainer.global_step)
         at_once = self.device.type == "cpu" and self.trainer.world_size == 1
@@ -265,15 +268,27 @@ class LitAutoencoder(Described, L.LightningModule):
         figures = means.compute(lambda totals: self._over_processes(totals, "sum"))
         means.reset()
         self.log(f"{stage}/loss", figures.pop("loss"), prog_bar=True)
-        if measures := self._measures_of(stage):
-            figures |= measures.compute()
-            measures.reset()
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()})
+        if measures := self._measures_of(stage):
+            self.log_dict({f"{stage}/{name}": value for name, value in measures.compute().items()})
+            measures.reset()
 
     def _over_processes(self, figures: Tensor, how: Literal["sum", "min"]) -> Tensor:
         if self.trainer.world_size == 1:
             return figures
         return self.trainer.strategy.reduce(figures.to(self.device), reduce_op=how)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "train" in self._means:
+            checkpoint["train_means"] = self._means["train"].state(lambda totals: self._over_processes(totals, "sum"))
+        if measures := self._measures.get("train"):
+            checkpoint["train_measures"] = measures.totals(lambda totals: self._over_processes(totals, "sum"))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "train_means" in checkpoint and self.global_rank == 0:
+            self._means["train"] = RunningMeans.restore(checkpoint["train_means"])
+            if "train_measures" in checkpoint and (measures := self._measures_of("train")):
+                measures.restore(checkpoint["train_measures"])
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
@@ -328,20 +343,6 @@ class LitAutoencoder(Described, L.LightningModule):
             return optimizer
         per_epoch = self._steps_per_epoch
         return {"optimizer": optimizer, "lr_scheduler": self._learning_rate.configure(optimizer, int(steps), per_epoch)}
-
-
-class NotFinite(Exception):
-    """A figure of the objective became NaN or infinite.
-
-    Args:
-        stage: ``train``, ``val`` or ``test``.
-        step: the global step at which it was seen first.
-        term: the figure's name.
-    """
-
-    def __init__(self, stage: str, step: int, term: str):
-        super().__init__(f"{stage}/{term} is not finite at step {step}")
-        self.stage, self.step, self.term = stage, step, term
 
 
 def _weight(schedule: Schedule | None, epoch: float | None) -> float:

@@ -89,9 +89,9 @@ class KL(Sparsity):
         return SparseCode(code, code > self.rho, pre)
 
     def cost(self, model: LitAutoencoder, passed: Pass[SparseCode]) -> Tensor:
-        batch = passed.latent.mean.mean(0)
+        code = passed.latent.mean
+        batch = model.mean_over_processes(code) if self.training else code.mean(0)
         if self.training:
-            batch = model.mean_over_processes(batch)
             self.average.update(batch)
         rho_hat = (self.average.value + batch - batch.detach()).clamp(1e-6, 1 - 1e-6)
         kl = self.rho * (self.rho / rho_hat).log() + (1 - self.rho) * ((1 - self.rho) / (1 - rho_hat)).log()
@@ -178,7 +178,7 @@ class BatchTopK(TopK):
         if self.training:
             lowest = torch.where(passed.latent.active, passed.latent.pre, math.inf).min()
             known = torch.where(lowest.isfinite(), lowest, self.threshold.value).detach()
-            self.threshold.update(model.mean_over_processes(known))
+            self.threshold.update(model.mean_over_processes(known[None]))
         return super().cost(model, passed)
 
 

@@ -16,8 +16,8 @@ import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from data.base import LitData
-from lit_ae.errors import UserError
-from lit_ae.module import LitAutoencoder, NotFinite
+from lit_ae.errors import NotFinite, UserError
+from lit_ae.module import LitAutoencoder
 from lit_ae.serving.package import package
 from pipelines.artifacts import download
 from pipelines.callbacks import History, Interrupted, PicturesByEpoch, StopBetweenSteps, StopEarly

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,6 +57,20 @@ class RunningMeans:
         if self.first_bad is None:
             bad = (name for name, mean in zip(self.names, means, strict=True) if not math.isfinite(mean))
             self.first_bad = next(((step, name) for name in bad), None)
+
+    def state(self, add_over_processes: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+        """What has been added up over all processes, as plain values: see :meth:`restore`."""
+        self.gather()
+        totals = add_over_processes(torch.tensor([*self._sums, self._rows], dtype=torch.float64))
+        return {"names": self.names, "totals": totals.tolist()}
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> "RunningMeans":
+        """Goes on from what :meth:`state` told; in one process alone, which then stands for all."""
+        means = cls(list(state["names"]))
+        *means._sums, rows = state["totals"]
+        means._rows = int(rows)
+        return means
 
     def compute(self, add_over_processes: Callable[[Tensor], Tensor]) -> dict[str, float]:
         """Each figure's mean over all samples of all processes.

@@ -1,8 +1,8 @@
 """How the units of a code, or the codes of a codebook, are used over a whole split. No host synchronisation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,16 @@ class Measures(Metric, ABC):
     @abstractmethod
     def compute(self) -> dict[str, Tensor]:
         """The figures of all batches of all processes."""
+
+    def totals(self, add_over_processes: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+        """What has been added up over all processes, as plain values: see :meth:`restore`."""
+        return {name: add_over_processes(getattr(self, name).clone()).tolist() for name in self._defaults}
+
+    def restore(self, totals: dict[str, Any]) -> None:
+        """Goes on from what :meth:`totals` told; in one process alone, which then stands for all."""
+        for name, values in totals.items():
+            state = getattr(self, name)
+            setattr(self, name, torch.tensor(values, dtype=state.dtype, device=state.device))
 
 
 class UnitActivity(Measures):

@@ -160,15 +160,20 @@ def test_saved_and_loaded_equal(make, data, tmp_path):
 def test_stopped_and_resumed_equals_never_stopped(make, data, tmp_path):
     """Bit for bit, in the middle of an epoch and at its end; 3 steps an epoch, 3 epochs."""
     whole = make(learning_rate=Cosine())
-    quiet_trainer(max_epochs=3).fit(whole, data)
-    for stop in (1, 2, 3, 5, 6):
+    trainer = quiet_trainer(max_epochs=3)
+    trainer.fit(whole, data)
+    figures = trainer.callback_metrics
+    for stop in (1, 2, 3, 5, 6, 8):
         checkpoint = tmp_path / f"{stop}.ckpt"
         with pytest.raises(StopHere):
             quiet_trainer(max_epochs=3, callbacks=[StopAfter(stop, checkpoint)]).fit(make(learning_rate=Cosine()), data)
         L.seed_everything(99, verbose=False)
         resumed = model_with_other_weights(make)
         L.seed_everything(11, verbose=False)
-        quiet_trainer(max_epochs=3).fit(resumed, data, ckpt_path=checkpoint, weights_only=True)
+        trainer = quiet_trainer(max_epochs=3)
+        trainer.fit(resumed, data, ckpt_path=checkpoint, weights_only=True)
+        assert trainer.callback_metrics["train/loss"] == figures["train/loss"], f"after a stop at step {stop}"
+        assert trainer.callback_metrics["val/loss"] == figures["val/loss"], f"after a stop at step {stop}"
         for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
             assert torch.equal(a, b), f"{name} after a stop at step {stop}"
 
