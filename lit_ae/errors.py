@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. Its text is one sentence that says what is wrong and what to do: no traceback."""
+    """A mistake that the user can mend. Its text is one sentence, without traceback: what is wrong and what to do."""
 
 
 class NotFinite(Exception):

@@ -66,9 +66,11 @@ class StandardNormal:
         """Nats: ``(..., latent_dim)`` to ``(...)``."""
         return -0.5 * (z.square() + LOG_2PI).sum(-1)
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """``(count, latent_dim)``, float32, on the CPU."""
-        return torch.randn(count, self.latent_dim, generator=generator)
+    def sample(
+        self, count: int, generator: torch.Generator | None = None, device: torch.device | None = None
+    ) -> Tensor:
+        """``(count, latent_dim)``, float32, drawn on ``device``; on the CPU by default."""
+        return torch.randn(count, self.latent_dim, generator=generator, device=device)
 
 
 class SparseCode(Point):

@@ -42,7 +42,7 @@ from lit_ae.networks import MLP, Network, Sizes
 from lit_ae.networks.base import Initialization, initialize
 from lit_ae.optimization import LearningRateSchedule
 from lit_ae.randomness import seed_step
-from lit_ae.schedules import Constant, Schedule
+from lit_ae.schedules import Constant, Schedule, check_lengths, weight_at
 from lit_ae.spec import DataSpec
 
 LatentT = TypeVar("LatentT", bound=Latent)
@@ -207,7 +207,7 @@ class LitAutoencoder(Described, L.LightningModule):
             measures.update(passed.latent)
         means = {name: term.mean() for name, term in self.terms(passed).items()}
         weights = self.weights
-        weighted = [_weight(weights.get(name), epoch) * mean for name, mean in means.items()]
+        weighted = [weight_at(weights.get(name), epoch) * mean for name, mean in means.items()]
         loss = torch.stack(weighted).sum()
         return loss, means
 
@@ -320,12 +320,7 @@ class LitAutoencoder(Described, L.LightningModule):
         """
         lengths = {name: schedule.length for name, schedule in self.weights.items()}
         lengths["the learning rate"] = self._learning_rate.warmup_epochs if self._learning_rate else 0.0
-        for name, length in lengths.items():
-            if length > epochs:
-                raise UserError(
-                    f"The warm-up of {name} takes {length:g} epochs and the training only {epochs:g}: "
-                    "shorten it or raise trainer.max_epochs."
-                )
+        check_lengths(lengths, epochs)
 
     @property
     def _steps(self) -> float:
@@ -343,9 +338,3 @@ class LitAutoencoder(Described, L.LightningModule):
             return optimizer
         per_epoch = self._steps_per_epoch
         return {"optimizer": optimizer, "lr_scheduler": self._learning_rate.configure(optimizer, int(steps), per_epoch)}
-
-
-def _weight(schedule: Schedule | None, epoch: float | None) -> float:
-    if schedule is None:
-        return 1.0
-    return schedule.final if epoch is None else schedule.at(epoch)

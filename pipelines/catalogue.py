@@ -51,10 +51,14 @@ class Family(NamedTuple):
         return self.files[-1].partition("/")[0]
 
 
-VARIANTS = Family("variant", "LitAutoencoder", ("lit_ae/networks/base.py", "lit_ae/module.py", "lit_ae/variants/*.py"))
+VARIANTS = Family(
+    "variant",
+    "LitAutoencoder",
+    ("lit_ae/networks/base.py", "lit_ae/module.py", "lit_ae/variational.py", "lit_ae/variants/*.py"),
+)
 DATA_SETS = Family("data set", "LitData", ("lit_ae/spec.py", "data/*.py"))
 NETWORKS = Family("network", "Network", ("lit_ae/networks/*.py",))
-LIKELIHOODS = Family("likelihood", "Likelihood", ("lit_ae/likelihoods.py",))
+LIKELIHOODS = Family("likelihood", "Likelihood", ("lit_ae/likelihoods/*.py",))
 CORRUPTIONS = Family("corruption", "Corruption", ("lit_ae/corruptions.py",))
 SPARSITIES = Family("sparsity", "Sparsity", ("lit_ae/sparsity.py",))
 SCHEDULES = Family("schedule", "Schedule", ("lit_ae/schedules.py",))

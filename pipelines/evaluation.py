@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from data.base import LitData
+from lit_ae.latents import DiagonalGaussian
 from lit_ae.metrics.baseline import PrincipalComponents
 from lit_ae.metrics.chunks import in_chunks
 from lit_ae.metrics.generative import active_units, importance_log_likelihood, posterior_parts
@@ -61,7 +62,7 @@ def evaluate(model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.
     _note_reconstruction(verdict, data.spec, pca.components)
     if model.corruption is not None:
         _judge_denoising(model, test.x, verdict)
-    if model.prior is not None:
+    if isinstance(model.posterior(test.x[:1].to(model.device)), DiagonalGaussian):
         _judge_density(model, test.x, asked, verdict)
     if asked.probe_rows and fit.y is not None and test.y is not None:
         _judge_probe(model, fit, test, pca, asked.probe_rows, verdict)
@@ -102,9 +103,10 @@ def _judge_density(model: LitAutoencoder, x: Tensor, asked: Evaluation, verdict:
 
     figures = verdict.figures
     verdict.kl = in_chunks(kl, x, device=model.device).mean(0)
-    figures["test/elbo"] = -(figures["test/reconstruction"] + figures["test/kl"])
+    total_kl = verdict.kl.double().sum().item()
+    figures["test/elbo"] = -(figures["test/reconstruction"] + total_kl)
     at_mean = in_chunks(log_likelihood_at_mean, x, device=model.device).double().mean().item()
-    figures["test/elbo_at_mean"] = at_mean - figures["test/kl"]
+    figures["test/elbo_at_mean"] = at_mean - total_kl
     figures["test/active_units"] = float(active_units(verdict.codes))
     spec, likelihood = model.spec, type(model.likelihood).__name__
     terms = f"nats a sample, {likelihood}, values in {_range(spec)}, binarize {spec.binarize}"

@@ -1,4 +1,4 @@
-"""Trains recipes with several seeds and writes the table of their test figures: ``python -m pipelines.results --help``."""
+"""Trains recipes with several seeds and writes the table of their test figures."""
 
 import argparse
 import statistics

@@ -7,13 +7,14 @@ from typing import Any
 from torch import Tensor
 
 from lit_ae.errors import UserError
-from lit_ae.latents import DiagonalGaussian, StandardNormal
-from lit_ae.module import LitAutoencoder, Pass
+from lit_ae.latents import DiagonalGaussian
+from lit_ae.module import Pass
 from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec
+from lit_ae.variational import Variational
 
 
-class VAE(LitAutoencoder):
+class VAE(Variational):
     """A Gaussian latent under a standard normal prior (Kingma & Welling 2014), maximising the ELBO or a tighter bound.
 
     Args:
@@ -24,9 +25,6 @@ class VAE(LitAutoencoder):
             (Kingma et al. 2016, equation 15).
         importance_samples: above 1, the importance-weighted bound with so many draws (Burda et al. 2016, equation 8).
     """
-
-    latent_parameters = 2
-    prior: StandardNormal
 
     def __init__(
         self,
@@ -44,11 +42,6 @@ class VAE(LitAutoencoder):
             raise UserError("The importance-weighted bound has no beta and no free bits: set importance_samples to 1.")
         super().__init__(spec, **kwargs)
         self.free_bits, self.draws = free_bits, importance_samples
-        self.prior = StandardNormal(self.latent_dim)
-
-    def posterior(self, x: Tensor) -> DiagonalGaussian:
-        mean, log_var = self.network.encode(x).chunk(2, dim=1)
-        return DiagonalGaussian(mean, log_var)
 
     def terms(self, passed: Pass[DiagonalGaussian]) -> dict[str, Tensor]:
         kl = passed.latent.kl_per_dimension()

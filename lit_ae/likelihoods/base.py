@@ -1,0 +1,44 @@
+"""What every likelihood offers."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from lit_ae.spec import DataSpec
+
+
+class Likelihood(nn.Module, ABC):
+    """p(x | outputs), where the decoder's ``outputs`` are ``(N, outputs_per_feature, *spec.shape)``.
+
+    Args:
+        spec: the data that is compared.
+    """
+
+    outputs_per_feature = 1
+
+    def __init__(self, spec: DataSpec):
+        super().__init__()
+        self.value_range = spec.value_range
+
+    @abstractmethod
+    def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Nats a sample, summed over features: ``(N,)``."""
+
+    @abstractmethod
+    def mean(self, outputs: Tensor) -> Tensor:
+        """E[x | outputs], ``(N, *spec.shape)``."""
+
+    @abstractmethod
+    def sample(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A draw of x, ``(N, *spec.shape)``."""
+
+
+def full_precision(outputs: Tensor) -> Tensor:
+    """Half-precision outputs in float32; others as they are."""
+    return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
+
+
+def range_in_words(spec: DataSpec) -> str:
+    """Where the data's values lie, for a sentence."""
+    return "unbounded" if spec.value_range is None else f"in {list(spec.value_range)}"
