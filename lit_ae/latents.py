@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 LOG_2PI = math.log(2 * math.pi)
@@ -17,6 +18,11 @@ class Latent(ABC):
 
     skips: tuple[Tensor, ...] = ()
     """What the decoder is given of x beside the code, ``(N, ...)`` each: see :class:`lit_ae.networks.UNet`."""
+
+    @property
+    def activity(self) -> Tensor | None:
+        """How much each sample uses each unit, ``(N, units)``, 0 for not at all; None where that says nothing."""
+        return None
 
     @abstractmethod
     def sample(self, draws: int = 1) -> Tensor:
@@ -81,3 +87,41 @@ class StandardNormal(Prior):
         self, count: int, generator: torch.Generator | None = None, device: torch.device | None = None
     ) -> Tensor:
         return torch.randn(count, self.latent_dim, generator=generator, device=device)
+
+
+class SparseCode(Point):
+    """A code of many units of which few are on.
+
+    Args:
+        code: ``(N, units)``, 0 for units that are off (or near it, where the units are never quite off).
+        active: which units are on, bool, ``(N, units)``.
+        pre: what the encoder said before the units were chosen, ``(N, units)``.
+    """
+
+    def __init__(self, code: Tensor, active: Tensor, pre: Tensor):
+        super().__init__(code)
+        self.active, self.pre = active, pre
+
+    @property
+    def activity(self) -> Tensor:
+        return self.mean * self.active
+
+
+class QuantizedCode(Point):
+    """A code of ``groups`` vectors, each replaced by the nearest of a codebook; gradients go straight through.
+
+    Args:
+        encoded: what the encoder said, ``(N, groups, width)``.
+        chosen: the codebook's nearest vectors, of the same shape, without gradient.
+        indices: which they are, ``(N, groups)``.
+        codes: how many the codebook has.
+    """
+
+    def __init__(self, encoded: Tensor, chosen: Tensor, indices: Tensor, codes: int):
+        super().__init__((chosen + (encoded - encoded.detach())).flatten(1))
+        self.encoded, self.chosen, self.indices, self.codes = encoded, chosen, indices, codes
+
+    @property
+    def activity(self) -> Tensor:
+        """1 where a code stands at a place, ``(N, groups * codes)``, place by place: what it means depends on both."""
+        return F.one_hot(self.indices, self.codes).flatten(1).to(self.mean.dtype)

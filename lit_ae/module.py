@@ -15,6 +15,7 @@ are for those that have something to watch. How the hard cases fit:
 - an encoder that sees the visible part alone: ``forward_pass`` draws the mask and keeps it in ``passed.extra``;
 - a cost at every layer: ``posterior`` returns a latent that also holds the layers, ``terms`` compares them;
 - a codebook with moving averages, or a data set's statistic: buffers, updated from ``passed`` while ``self.training``;
+- figures of a whole epoch, such as the share of dead units: ``measures``;
 - the encoder's Jacobian: ``terms`` differentiates ``self.posterior`` at ``passed.inputs`` (validation keeps gradients);
 - a discriminator: ``self.training_plan`` gives it an optimizer of its own; its cost is one of the terms, with a weight
   in training alone, on codes that carry no gradient, while the encoder's term freezes the discriminator;
@@ -27,7 +28,7 @@ are for those that have something to watch. How the hard cases fit:
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, final
+from typing import Any, final
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -41,13 +42,14 @@ from lit_ae.errors import NotFinite, UserError
 from lit_ae.latents import Latent, Point, Prior
 from lit_ae.likelihoods import Gaussian, Likelihood
 from lit_ae.metrics.running import RunningMeans
+from lit_ae.metrics.usage import Measures
 from lit_ae.networks import MLP, Network, Sizes
 from lit_ae.networks.base import Initialization, Skips, initialize
 from lit_ae.optimization import LearningRateSchedule
 from lit_ae.passes import Pass
 from lit_ae.processes import OverProcesses
 from lit_ae.randomness import seed_step
-from lit_ae.schedules import Schedule
+from lit_ae.schedules import Schedule, check_lengths, weight_at
 from lit_ae.spec import DataSpec
 from lit_ae.training_plans import SingleOptimizer, TrainingPlan
 
@@ -98,8 +100,9 @@ class LitAutoencoder(Described, OverProcesses):
         initialize(self.network, initialization)
         self._optimizer, self._learning_rate = optimizer, learning_rate
         self._means: dict[str, RunningMeans] = {}
+        self._measures: dict[str, Measures] = {}
 
-    # What a variant says -------------------------------------------------------------------------------------------
+    # What a variant says
 
     def posterior(self, x: Tensor) -> Latent:
         """The latent of ``x`` ``(N, *spec.shape)``, and with it the skips that the decoder needs."""
@@ -131,11 +134,15 @@ class LitAutoencoder(Described, OverProcesses):
         """What validation and test report beside the terms, by name: ``(N,)`` each, and no part of the loss."""
         return {}
 
+    def measures(self) -> Measures | None:
+        """A fresh measure of what the latents of a split look like, reported beside the terms; None for none."""
+        return None
+
     def alarms(self, figures: Mapping[str, float]) -> list[str]:
         """A sentence for whatever the last epoch's figures (``val/<term>`` and so on) warn of."""
         return []
 
-    # What everyone may ask -----------------------------------------------------------------------------------------
+    # What everyone may ask
 
     def encode(self, x: Tensor) -> Tensor:
         """The deterministic codes ``(N, latent_dim)`` of ``x``."""
@@ -182,7 +189,7 @@ class LitAutoencoder(Described, OverProcesses):
         arguments = {name: value for name, value in self.init_args.items() if name not in left_out}
         return {**describe(type(self)), "with": describe(arguments)}
 
-    # Training, the same for all ------------------------------------------------------------------------------------
+    # Training, the same for all
 
     @property
     def warmup_epochs(self) -> float:
@@ -194,15 +201,20 @@ class LitAutoencoder(Described, OverProcesses):
         """By name, the epochs until what changes over the training is final."""
         return {name: schedule.length for name, schedule in self.weights.items()}
 
-    def objective(self, batch: Batch, epoch: float | None) -> tuple[Tensor, dict[str, Tensor]]:
+    def objective(
+        self, batch: Batch, epoch: float | None, measures: Measures | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and the terms' means over the batch; weights as of ``epoch``.
 
-        For None it judges: with the final weights, and the figures beside the terms.
+        For None it judges: with the final weights, and the figures beside the terms. The latents are shown to
+        ``measures``, where there are any.
         """
         passed = self.forward_pass(batch.x, self.corrupt(batch.x))._replace(batch=batch)
+        if measures is not None:
+            measures.update(passed.latent)
         means = {name: term.mean() for name, term in self.terms(passed).items()}
         weights = self.weights
-        weighted = [_weight(weights.get(name), epoch) * mean for name, mean in means.items()]
+        weighted = [weight_at(weights.get(name), epoch) * mean for name, mean in means.items()]
         loss = torch.stack(weighted).sum()
         if epoch is None:
             means |= {name: figure.mean() for name, figure in self.figures(passed).items()}
@@ -211,9 +223,11 @@ class LitAutoencoder(Described, OverProcesses):
     @final
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seed_step(self.trainer.global_step, self.global_rank, self.device)
-        loss, means = self.objective(batch, self.trainer.global_step / self._steps_per_epoch)
         if batch_idx == 0:
             self._means.pop("train", None)
+            self._measures.pop("train", None)
+        epoch = self.trainer.global_step / self._steps_per_epoch
+        loss, means = self.objective(batch, epoch, self._measures_of("train"))
         self._gather("train", loss, means, len(batch.x))
         return loss * batch.share
 
@@ -227,9 +241,14 @@ class LitAutoencoder(Described, OverProcesses):
 
     def _judge(self, stage: str, batch: Batch, batch_idx: int) -> None:
         seed_step(batch_idx, self.global_rank, self.device)
-        loss, means = self.objective(batch, epoch=None)
+        loss, means = self.objective(batch, None, self._measures_of(stage))
         error = (self(batch.x) - batch.x).square().mean()
         self._gather(stage, loss, {**means, "mse": error}, len(batch.x))
+
+    def _measures_of(self, stage: str) -> Measures | None:
+        if stage not in self._measures and (made := self.measures()) is not None:
+            self._measures[stage] = made.to(self.device)
+        return self._measures.get(stage)
 
     def _gather(self, stage: str, loss: Tensor, means: dict[str, Tensor], rows: int) -> None:
         if stage not in self._means:
@@ -243,10 +262,8 @@ class LitAutoencoder(Described, OverProcesses):
     def _stop_if_not_finite(self, stage: str) -> None:
         """All processes stop, or none: one that stopped alone would leave the others waiting."""
         names, bad = self._means[stage].names, self._means[stage].gather()
-        place = torch.tensor(
-            math.inf if bad is None else bad[0] * len(names) + names.index(bad[1]), dtype=torch.float64
-        )
-        first = self._over_processes(place, "min").item()
+        place = math.inf if bad is None else bad[0] * len(names) + names.index(bad[1])
+        first = self.over_processes(torch.tensor(place, dtype=torch.float64), "min").item()
         if first < math.inf:
             raise NotFinite(stage, int(first) // len(names), names[int(first) % len(names)])
 
@@ -255,23 +272,25 @@ class LitAutoencoder(Described, OverProcesses):
             return
         self._stop_if_not_finite(stage)
         means = self._means[stage]
-        figures = means.compute(lambda totals: self._over_processes(totals, "sum"))
+        figures = means.compute(lambda totals: self.over_processes(totals, "sum"))
         means.reset()
         self.log(f"{stage}/loss", figures.pop("loss"), prog_bar=True)
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()})
-
-    def _over_processes(self, figures: Tensor, how: Literal["sum", "min"]) -> Tensor:
-        if self.trainer.world_size == 1:
-            return figures
-        return self.trainer.strategy.reduce(figures.to(self.device), reduce_op=how)
+        if measures := self._measures_of(stage):
+            self.log_dict({f"{stage}/{name}": value for name, value in measures.compute().items()})
+            measures.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if "train" in self._means:
-            checkpoint["train_means"] = self._means["train"].state(lambda totals: self._over_processes(totals, "sum"))
+            checkpoint["train_means"] = self._means["train"].state(lambda totals: self.over_processes(totals, "sum"))
+        if measures := self._measures.get("train"):
+            checkpoint["train_measures"] = measures.totals(lambda totals: self.over_processes(totals, "sum"))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if "train_means" in checkpoint and self.global_rank == 0:
             self._means["train"] = RunningMeans.restore(checkpoint["train_means"])
+            if "train_measures" in checkpoint and (measures := self._measures_of("train")):
+                measures.restore(checkpoint["train_measures"])
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
@@ -308,12 +327,7 @@ class LitAutoencoder(Described, OverProcesses):
             UserError: naming the schedule.
         """
         rate = self._learning_rate.warmup_epochs if self._learning_rate else 0.0
-        for name, length in {**self.lengths, "the learning rate": rate}.items():
-            if length > epochs:
-                raise UserError(
-                    f"The warm-up of {name} takes {length:g} epochs and the training only {epochs:g}: "
-                    "shorten it or raise trainer.max_epochs."
-                )
+        check_lengths({**self.lengths, "the learning rate": rate}, epochs)
 
     @property
     def _steps(self) -> float:
@@ -331,9 +345,3 @@ class LitAutoencoder(Described, OverProcesses):
             return optimizer
         per_epoch = self._steps_per_epoch
         return {"optimizer": optimizer, "lr_scheduler": self._learning_rate.configure(optimizer, int(steps), per_epoch)}
-
-
-def _weight(schedule: Schedule | None, epoch: float | None) -> float:
-    if schedule is None:
-        return 1.0
-    return schedule.final if epoch is None else schedule.at(epoch)

@@ -1,5 +1,7 @@
 """What one process of a training knows of the others."""
 
+from typing import Literal
+
 import lightning as L
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,12 @@ from lit_ae.batch import Batch
 
 class OverProcesses(L.LightningModule):
     """Statistics of the global batch, of which each process holds a share."""
+
+    def over_processes(self, figures: Tensor, how: Literal["sum", "min"]) -> Tensor:
+        """The sum, or the smallest, of what every process gives; any shape."""
+        if self.trainer.world_size == 1:
+            return figures
+        return self.trainer.strategy.reduce(figures.to(self.device), reduce_op=how)
 
     def mean_over_processes(self, values: Tensor) -> Tensor:
         """The mean over the rows of ``(N, ...)``: its value is the global batch's, its gradient is this process's."""

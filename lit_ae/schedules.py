@@ -4,6 +4,7 @@ An epoch here is ``global step / steps in an epoch``, so 2.5 is the middle of th
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from lit_ae.describe import Described
 from lit_ae.errors import UserError
@@ -80,3 +81,24 @@ class Cyclical(Schedule):
         if epoch >= self.length:
             return self.final
         return self.final * min(1.0, (epoch % self.period) / self.period / self.rise)
+
+
+def weight_at(schedule: Schedule | None, epoch: float | None) -> float:
+    """The weight at a moment of the training, the final one for None; without a schedule it is 1."""
+    if schedule is None:
+        return 1.0
+    return schedule.final if epoch is None else schedule.at(epoch)
+
+
+def check_lengths(lengths: Mapping[str, float], epochs: float) -> None:
+    """Refuses a warm-up that does not come to its end in a training of so many epochs.
+
+    Raises:
+        UserError: naming the schedule.
+    """
+    for name, length in lengths.items():
+        if length > epochs:
+            raise UserError(
+                f"The warm-up of {name} takes {length:g} epochs and the training only {epochs:g}: "
+                "shorten it or raise trainer.max_epochs."
+            )

@@ -111,6 +111,19 @@ def traversal_grid(
     return _grid(list(decoded), path, title, value_range, rows[: len(decoded)], columns, below)
 
 
+def unit_grid(
+    grid: Array,
+    notes: Sequence[str],
+    path: str | Path,
+    title: str,
+    value_range: tuple[float, float] | None = (0.0, 1.0),
+) -> Path:
+    """One unit a row of ``(units, columns, ...)``: the inputs that use it most, the strongest first."""
+    rows = to_numpy(grid)
+    below = "inputs that use the unit most, the strongest first"
+    return _grid([row[: _most_columns(row)] for row in rows], path, title, value_range, notes, (), below)
+
+
 def _most_columns(samples: np.ndarray) -> int:
     longer_side = max(samples.shape[2:]) if samples.ndim == 4 else 64
     return next((columns for side, columns in ((32, 12), (64, 8), (128, 6)) if longer_side <= side), 4)

@@ -36,7 +36,14 @@ from pipelines.drawing import (
     short,
     to_numpy,
 )
-from pipelines.grids import MOST_TRAVERSALS, interpolation_grid, reconstruction_grid, sample_grid, traversal_grid
+from pipelines.grids import (
+    MOST_TRAVERSALS,
+    interpolation_grid,
+    reconstruction_grid,
+    sample_grid,
+    traversal_grid,
+    unit_grid,
+)
 from pipelines.projection import SPREAD, Projection, project
 
 __all__ = [
@@ -54,6 +61,7 @@ __all__ = [
     "reconstruction_grid",
     "sample_grid",
     "traversal_grid",
+    "unit_grid",
 ]
 
 

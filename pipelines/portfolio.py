@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from data.base import LitData
+from lit_ae.metrics.chunks import in_chunks
 from lit_ae.module import LitAutoencoder
 from pipelines import pictures
 from pipelines.callbacks import draw_reconstructions
@@ -15,6 +16,7 @@ from pipelines.tracking import Tracker
 
 STEPS = 10
 VALUES = np.linspace(-3, 3, 9)
+UNITS, INPUTS = 16, 10
 
 
 def draw_portfolio(
@@ -29,7 +31,8 @@ def draw_portfolio(
     what = f"{type(model).__name__} on {data.spec.name}"
     test = data.split("test")
     drawn = [draw_reconstructions(model, test.x[:10], folder / "reconstructions.png", "test split")]
-    drawn.append(_learning_curves(history, folder, what))
+    measures = model.measures()
+    drawn.append(_learning_curves(history, measures.unit_of if measures else {}, folder, what))
     drawn.append(
         pictures.error_histogram(
             verdict.errors,
@@ -49,16 +52,20 @@ def draw_portfolio(
         drawn.append(_samples(model, folder, what))
     if verdict.kl is not None:
         drawn.append(pictures.kl_per_dimension(verdict.kl, folder / "kl.png", f"{what}: KL of each latent dimension"))
+    if model.posterior(test.x[:1]).activity is not None:
+        drawn.append(_units(model, test.x, folder, what))
     for path in drawn:
         tracker.log_file(path, "pictures")
     return folder
 
 
-def _learning_curves(history: Mapping[str, Sequence[tuple[float, float]]], folder: Path, what: str) -> Path:
+def _learning_curves(
+    history: Mapping[str, Sequence[tuple[float, float]]], unit_of: Mapping[str, str], folder: Path, what: str
+) -> Path:
     """Every term, and in panels of their own the weights that change and the learning rate."""
     curves = {name.replace("weight/", "weight of "): points for name, points in history.items()}
     terms = {name.partition("/")[2] for name in curves if "/" in name}
-    units = {name: "nats" for name in terms - {"mse"}} | {"mse": "per feature"}
+    units = {name: "nats" for name in terms} | {"mse": "per feature", **unit_of}
     title = f"{what}: every term of the objective"
     return pictures.learning_curves(curves, folder / "learning_curves.png", title, units=units)
 
@@ -109,3 +116,20 @@ def _samples(model: LitAutoencoder, folder: Path, what: str) -> Path:
     return pictures.sample_grid(
         drawn, folder / "samples.png", f"{what}: samples from the prior", model.spec.value_range
     )
+
+
+def _units(model: LitAutoencoder, x: torch.Tensor, folder: Path, what: str) -> Path:
+    """The test inputs that use each unit of the code (or code of the codebook) most; the units used most, first."""
+
+    def activity(rows: torch.Tensor) -> torch.Tensor:
+        used = model.posterior(rows).activity
+        assert used is not None
+        return used
+
+    used = in_chunks(activity, x)
+    shown = used.clamp(min=0).sum(0).argsort(descending=True)[:UNITS]
+    strongest = used[:, shown].T.argsort(dim=1, descending=True, stable=True)[:, :INPUTS]
+    share = (used[:, shown] > 0).float().mean(0)
+    notes = [f"unit {u}, in {s:.0%}" for u, s in zip(shown.tolist(), share.tolist(), strict=True)]
+    title = f"{what}: most activating inputs, and the share of inputs that use the unit"
+    return pictures.unit_grid(x[strongest], notes, folder / "units.png", title, model.spec.value_range)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-_NOT_THE_USERS = {"self", "spec", "sizes", "params"}
+_NOT_THE_USERS = {"self", "spec", "sizes", "units", "params"}
 _Field = tuple[str, ast.expr | None, ast.expr | None]
 
 

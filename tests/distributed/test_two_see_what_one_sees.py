@@ -63,8 +63,11 @@ def same_noise(monkeypatch):
 OF_WHOLE_BATCHES = (WassersteinAutoencoder, BetaTCVAE)
 """Variants with a term that compares the rows of a batch: each process compares its own, and says so."""
 
-DRAWS_FOR_ITSELF = ("u-net", "recurrent", "sinusoidal", "masked", "batch normalised")
-"""Cases whose network draws at random for every row (dropout, masks), or normalises over a process's own rows."""
+DRAWS_FOR_ITSELF = (
+    *("u-net", "recurrent", "sinusoidal", "masked", "batch normalised"),
+    *("BatchTopK", "estimated", "vector-quantised"),
+)
+"""Cases that draw at random for every row (dropout, masks, probes, revived codes), or look at a process's own rows."""
 
 NEAR = [
     name

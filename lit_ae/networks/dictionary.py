@@ -1,0 +1,35 @@
+"""The two linear layers at a code, seen as a dictionary: each unit has a direction that it adds to what is decoded."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from lit_ae.networks.base import Network
+
+
+class UnitColumns(nn.Module):
+    """Keeps the columns of a weight at length 1; gradients are those on the sphere."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return F.normalize(weight, dim=0)
+
+
+def start_as_dictionary(network: Network) -> None:
+    """Starts the layer that reads the code as the one that writes it, transposed, and keeps its columns at length 1.
+
+    So a unit's activation has a scale that no penalty can shrink away (Bricken et al. 2023; Gao et al. 2024, appendix
+    A). Where a network's decoder doesn't begin with a linear layer, or has tied weights, nothing is changed.
+    """
+    writer, reader = _layers(getattr(network, "encoder", None)), _layers(getattr(network, "decoder", None))
+    units = network.sizes.latent_dim
+    if not reader or not isinstance(reader[0], nn.Linear) or reader[0].in_features != units:
+        return
+    if writer and isinstance(writer[-1], nn.Linear) and writer[-1].weight.shape == reader[0].weight.T.shape:
+        writer[-1].weight.data = F.normalize(writer[-1].weight.data, dim=1)
+        reader[0].weight.data = writer[-1].weight.data.T.clone()
+    parametrize.register_parametrization(reader[0], "weight", UnitColumns())
+
+
+def _layers(part: nn.Module | None) -> list[nn.Module]:
+    """The layers with weights of their own, first to last."""
+    return [layer for layer in part.modules() if list(layer.parameters(recurse=False))] if part is not None else []
