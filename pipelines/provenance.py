@@ -4,7 +4,6 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import torch
 import yaml
@@ -102,11 +101,3 @@ def installed_versions() -> str:
     heads = [f"# Python {sys.version.split()[0]}, {platform.platform()}, {device}"]
     installed = {f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions()}
     return "\n".join([*heads, *sorted(installed, key=str.lower)]) + "\n"
-
-
-def relative(path: Path) -> str:
-    """A path as short as it can be said from here."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

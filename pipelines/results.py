@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from mlflow.entities import Run
 
 from lit_ae.errors import UserError
 from pipelines.command_line import RECIPES, ROOT, one_line_errors
@@ -45,21 +46,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--write", type=Path, help=f"put the table between {BEGIN} and {END} of this file")
     asked = parser.parse_args(argv)
     with one_line_errors():
-        for recipe in asked.recipes:
-            if not (RECIPES / f"{recipe}.yaml").is_file():
-                raise UserError(f"Unknown recipe '{recipe}': see python -m pipelines.train --help.")
         if asked.write and BEGIN not in asked.write.read_text():
             raise UserError(f"{asked.write} has no line {BEGIN}: add it, and {END} below it.")
-        runs = {recipe: [train(recipe, seed, asked.experiment) for seed in asked.seeds] for recipe in asked.recipes}
-        table = "\n".join(markdown(runs, asked.seeds))
+        figures = {
+            recipe: [train(recipe, seed, asked.experiment).data.metrics for seed in asked.seeds]
+            for recipe in known(asked.recipes)
+        }
+        table = "\n".join(markdown(figures, asked.seeds))
         print(table)
         if asked.write:
             write(asked.write, table)
     return 0
 
 
-def train(recipe: str, seed: int, experiment: str) -> dict[str, Any]:
-    """The figures of the finished run of a recipe and a seed, trained now where there is none."""
+def train(recipe: str, seed: int, experiment: str) -> Run:
+    """The finished run of a recipe and a seed, trained now where there is none.
+
+    Raises:
+        UserError: it did not finish.
+    """
     name = f"{recipe} seed {seed}"
     found = finished(name, experiment)
     if found is None:
@@ -74,14 +79,25 @@ def train(recipe: str, seed: int, experiment: str) -> dict[str, Any]:
     return found
 
 
-def finished(name: str, experiment: str) -> dict[str, Any] | None:
-    """Metrics of the latest finished run of that name."""
+def finished(name: str, experiment: str) -> Run | None:
+    """The latest finished run of that name."""
     query = f"attributes.run_name = '{name}' and attributes.status = 'FINISHED'"
-    try:
-        runs = mlflow.search_runs(experiment_names=[experiment], filter_string=query, output_format="list")
-    except mlflow.exceptions.MlflowException:
+    if mlflow.get_experiment_by_name(experiment) is None:
         return None
-    return dict(runs[0].data.metrics) if runs else None
+    runs = mlflow.search_runs(experiment_names=[experiment], filter_string=query, output_format="list")
+    return runs[0] if runs else None
+
+
+def known(recipes: list[str]) -> list[str]:
+    """The recipes themselves.
+
+    Raises:
+        UserError: one has no file.
+    """
+    for recipe in recipes:
+        if not (RECIPES / f"{recipe}.yaml").is_file():
+            raise UserError(f"Unknown recipe '{recipe}': see python -m pipelines.train --help.")
+    return recipes
 
 
 def markdown(runs: dict[str, list[dict[str, Any]]], seeds: list[int]) -> list[str]:

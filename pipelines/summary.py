@@ -9,7 +9,7 @@ from data.base import LitData
 from lit_ae.module import LitAutoencoder
 from pipelines.command_line import ROOT
 from pipelines.evaluation import Verdict
-from pipelines.provenance import NOTE, relative
+from pipelines.provenance import NOTE
 from pipelines.tracking import Tracker
 
 
@@ -45,7 +45,7 @@ def print_summary(verdict: Verdict, tracker: Tracker, pictures: Path, model: Lit
         print(f"  {name:{width}}  {value:>10}  {pca:>10}")
     for name, text in verdict.protocol.items():
         print(f"  {name}: {text}")
-    print(f"\nPictures    {relative(pictures)}")
+    print(f"\nPictures    {pictures}")
     print(f"Model       runs:/{tracker.run_id}/model")
     print(f"Repeat      python -m pipelines.train --config runs:/{tracker.run_id}/config.yaml")
     print(f"Look        {ui_command()}")

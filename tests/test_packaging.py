@@ -119,4 +119,4 @@ def test_every_entry_point_is_a_module_and_fills_in_its_parameters() -> None:
         python, flag, module, *_ = shlex.split(entry["command"])
         assert (python, flag) == ("python", "-m")
         assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file()
-        assert set(re.findall(r"{(\w+)}", entry["command"])) == set(entry["parameters"])
+        assert set(re.findall(r"{(\w+)}", entry["command"])) == set(entry.get("parameters", {}))
