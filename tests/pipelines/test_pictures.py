@@ -83,9 +83,12 @@ def test_reconstructions_of_every_kind(x: pictures.Array, tmp_path: Path):
 def test_samples_interpolations_and_traversals_of_every_kind(x: pictures.Array, tmp_path: Path):
     x = x[:3]
     grid = torch.stack([torch.as_tensor(x)] * 2).transpose(0, 1).repeat_interleave(2, dim=1)
-    opened(pictures.sample_grid(x, tmp_path / "s.png", "samples"))
-    opened(pictures.interpolation_grid(grid, tmp_path / "i.png", "interpolations"))
-    opened(pictures.traversal_grid(grid, [-3, -1, 1, 3], range(len(grid)), tmp_path / "t.png", "traversals"))
+    drawn = [
+        opened(pictures.sample_grid(x, tmp_path / "s.png", "samples")),
+        opened(pictures.interpolation_grid(grid, tmp_path / "i.png", "interpolations")),
+        opened(pictures.traversal_grid(grid, [-3, -1, 1, 3], range(len(grid)), tmp_path / "t.png", "traversals")),
+    ]
+    assert all(colour_share(image, "#ffffff") < 0.98 for image in drawn)
 
 
 def test_reconstruction_grid_shows_the_pixels_it_was_given(tmp_path: Path):
@@ -107,7 +110,10 @@ def test_not_a_number_is_red(tmp_path: Path):
 
 
 def test_corrupted_images_may_be_of_a_lower_resolution(tmp_path: Path):
-    opened(pictures.reconstruction_grid(IMAGES[:5], IMAGES[:5], tmp_path / "r.png", "t", IMAGES[:5, :, ::4, ::4]))
+    low = IMAGES[:5, :, ::4, ::4]
+    seen = opened(pictures.reconstruction_grid(IMAGES[:5], IMAGES[:5], tmp_path / "r.png", "t", low))
+    without = opened(pictures.reconstruction_grid(IMAGES[:5], IMAGES[:5], tmp_path / "w.png", "t"))
+    assert seen.height > without.height
 
 
 def test_large_images_take_fewer_columns(tmp_path: Path):
@@ -254,8 +260,9 @@ def test_learning_curves_of_any_number_of_terms(terms: int, said: list[str], tmp
 @pytest.mark.parametrize(
     "curve", [[(0, 1.0)], [(0, np.nan)], [(0, np.inf), (1, 2.0)], [(3, 0.0), (1, 0.0)], []], ids=str
 )
-def test_learning_curves_of_odd_values(curve: list[tuple[float, float]], tmp_path: Path):
+def test_learning_curves_of_odd_values(curve: list[tuple[float, float]], said: list[str], tmp_path: Path):
     opened(pictures.learning_curves({"train/loss": curve, "val/loss": curve, "lr": curve}, tmp_path / "c.png", "t"))
+    assert {"t", "loss", "lr"} <= set(said)
 
 
 @pytest.mark.parametrize("size", [1, 20, 512])
