@@ -11,6 +11,7 @@ import yaml
 
 from lit_ae.errors import UserError
 from pipelines.catalogue import Catalogue, closest, flatten
+from pipelines.rank import is_rank_zero
 from pipelines.signatures import Sources
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -151,7 +152,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        if int(os.environ.get("LOCAL_RANK") or os.environ.get("RANK") or 0) == 0:
+        if is_rank_zero():
             print(f"lit-ae: {error}", file=sys.stderr)
             _end_given_run(str(error))
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""The processes of one training: which of them this is, and what becomes of the others when one fails."""
+"""The processes of one training, and what becomes of the others when one fails."""
 
 import os
 import subprocess
@@ -14,14 +14,6 @@ from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher, _Su
 from lit_ae.errors import UserError
 
 PATIENCE = 15.0  # s that this process has to fail by itself after another one did
-
-
-def is_rank_zero() -> bool:
-    """Whether this process opens the run: the first one of the first node, however the processes were started."""
-    if "RANK" in os.environ:
-        return int(os.environ["RANK"]) == 0
-    nodes = int(os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", 0)))
-    return nodes == 0 and int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", 0))) == 0
 
 
 def end_process_group() -> None:

@@ -29,8 +29,9 @@ from pipelines.configuration import CommandLine, configure, trainer_of
 from pipelines.evaluation import Verdict, evaluate
 from pipelines.mistakes import explained
 from pipelines.portfolio import draw_portfolio
-from pipelines.processes import end_process_group, is_rank_zero, minding_the_others
+from pipelines.processes import end_process_group, minding_the_others
 from pipelines.provenance import describe_run, log_provenance
+from pipelines.rank import is_rank_zero
 from pipelines.summary import print_summary, write_figures
 from pipelines.terminal import EpochLines, is_watched, keep_quiet
 from pipelines.tracking import Status, Tracker, TrackingLogger

@@ -12,7 +12,7 @@ import pytest
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from lit_ae.errors import UserError
-from pipelines import processes
+from pipelines import processes, rank
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_the_first_process_of_all_opens_the_run(environment, first, monkeypatch)
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert processes.is_rank_zero() is first
+    assert rank.is_rank_zero() is first
 
 
 def trainer_with(strategy: str) -> L.Trainer:
