@@ -17,6 +17,7 @@ from lit_ae.metrics.reconstruction import reconstruction_figures, squared_error,
 from lit_ae.module import LitAutoencoder
 from lit_ae.spec import DataSpec
 from pipelines.options import Evaluation
+from pipelines.own_figures import own_figures
 
 
 @dataclass
@@ -60,6 +61,9 @@ def evaluate(model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.
     figures |= _prefixed("pca", reconstruction_figures(test.x, pca_hat, data.spec))
     verdict = Verdict(figures, {}, squared_error(test.x, x_hat), squared_error(test.x, pca_hat), codes)
     _note_reconstruction(verdict, data.spec, pca.components)
+    own, own_protocol = own_figures(model, test.x, pca)
+    verdict.figures |= own
+    verdict.protocol |= own_protocol
     if model.corruption is not None:
         _judge_denoising(model, test.x, verdict)
     if isinstance(model.posterior(test.x[:1].to(model.device)), DiagonalGaussian):
