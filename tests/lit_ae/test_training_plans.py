@@ -45,13 +45,14 @@ def test_a_single_optimizer_has_all_parameters():
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])
 def test_one_kernel_steps_as_many_do(kind):
     start = torch.linspace(-1, 1, 30, dtype=torch.float64)
-    ways = [fused(kind([nn.Parameter(start.clone())], lr=0.1)), kind([nn.Parameter(start.clone())], lr=0.1, fused=False)]
+    one, many = (nn.Parameter(start.clone()) for _ in range(2))
+    ways = [fused(kind([one], lr=0.1)), kind([many], lr=0.1, fused=False)]
     assert [way.param_groups[0]["fused"] for way in ways] == [True, False]
     for step in range(5):
         for way in ways:
             way.param_groups[0]["params"][0].grad = torch.sin(start * (step + 1))
             way.step()
-    torch.testing.assert_close(*[way.param_groups[0]["params"][0].detach() for way in ways])
+    torch.testing.assert_close(one.detach(), many.detach())
 
 
 @pytest.mark.parametrize("choice", [{"fused": False}, {"foreach": True}, {"differentiable": True}])
