@@ -3,5 +3,6 @@
 from data.base import LitData
 from data.digits import Digits
 from data.mnist import MNIST
+from data.shapes import Shapes
 
-__all__ = ["MNIST", "Digits", "LitData"]
+__all__ = ["MNIST", "Digits", "LitData", "Shapes"]

@@ -6,6 +6,7 @@ from typing import Any
 from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder
 from pipelines.configuration import CommandLine
+from pipelines.judging.labels import check_label_efficiency
 from pipelines.processes import check_strategy
 
 
@@ -20,6 +21,7 @@ def check(line: CommandLine) -> None:
     check_optimizer(line.model)
     line.datamodule.prepare_data()
     line.datamodule.setup("fit")
+    check_label_efficiency(line.datamodule, line.option("evaluation"))
     batches = math.ceil(line.datamodule.split_sizes["fit"] / line.datamodule.batch_size)
     line.model.check_schedules(epochs_of(line.trainer, batches))
 
