@@ -3,7 +3,6 @@
 Extra terms belong to the training alone. A packed model neither holds nor describes them; the run's configuration does.
 """
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar
@@ -17,6 +16,7 @@ from lit_ae.metrics.reconstruction import ssim_sigma
 from lit_ae.networks.base import NONLINEARITIES
 from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec, Kind
+from lit_ae.weights import digest
 
 
 class ExtraTerm(nn.Module, ABC):
@@ -184,15 +184,6 @@ class ExtraTerms(nn.ModuleList):
                 f"The training had the extra terms {identities} and would go on with {self.identities}: name the same "
                 "encoder in model.extra_terms, by its run or version and not by an alias that has moved."
             )
-
-
-def digest(model: nn.Module) -> str:
-    """SHA-256 (hex) of a model's weights."""
-    sha = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        sha.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return sha.hexdigest()
 
 
 def _in_words(spec: DataSpec, named: bool = True) -> str:
