@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from lit_ae.latents import DiagonalGaussian, StandardNormal
+from lit_ae.metrics.usage import PosteriorUsage
 from lit_ae.module import LitAutoencoder, Pass
 from lit_ae.spec import DataSpec
 
@@ -32,3 +33,6 @@ class Variational(LitAutoencoder):
     def terms(self, passed: Pass[DiagonalGaussian]) -> dict[str, Tensor]:
         """The reconstruction; a variant adds what it asks of the posterior."""
         return super().terms(passed)
+
+    def measures(self) -> PosteriorUsage:
+        return PosteriorUsage(self.latent_dim)
