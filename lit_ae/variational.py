@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from lit_ae.latents import DiagonalGaussian, StandardNormal
+from lit_ae.metrics.usage import PosteriorUsage
 from lit_ae.module import LitAutoencoder, Pass
 from lit_ae.spec import DataSpec
 
@@ -38,3 +39,6 @@ class Variational(LitAutoencoder):
         """-log of the draws' mean importance weight p(x, z) / q(z|x), nats ``(N,)`` (Burda et al. 2016, equation 8)."""
         log_ratio = self.prior.log_prob(passed.z) - passed.latent.log_prob(passed.z)
         return math.log(len(passed.z)) - (passed.log_likelihood + log_ratio).logsumexp(0)
+
+    def measures(self) -> PosteriorUsage:
+        return PosteriorUsage(self.latent_dim)

@@ -29,6 +29,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
+NONLINEARITIES = tuple(kind for kind in _ACTIVATIONS.values() if kind is not nn.Identity)
 
 
 class Sizes(NamedTuple):
@@ -54,6 +55,9 @@ class Network(nn.Module, ABC):
     """
 
     kinds: tuple[Kind, ...] = get_args(Kind)
+
+    encoding: tuple[str, ...] = ("encoder",)
+    """The attributes whose parameters belong to the encoder; all others are the decoder's."""
 
     has_skips = False
     """Whether :meth:`encode_with_skips` gives any."""

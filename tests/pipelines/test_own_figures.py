@@ -10,7 +10,7 @@ from lit_ae.networks import MLP, Transformer
 from lit_ae.preprocessing import Rescale
 from lit_ae.spec import DataSpec
 from lit_ae.variants import Autoencoder, MaskedAutoencoder
-from pipelines.own_figures import own_figures
+from pipelines.judging.own_figures import own_figures
 
 SPEC = DataSpec("made up", "table", (6,), Rescale(0, 1), synthetic=True)
 

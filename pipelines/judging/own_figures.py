@@ -3,12 +3,22 @@
 import torch
 from torch import Tensor
 
+from data.base import LitData
 from lit_ae.metrics.baseline import PrincipalComponents
 from lit_ae.metrics.chunks import in_chunks
 from lit_ae.module import LitAutoencoder
 from lit_ae.variants import Autoencoder, MaskedAutoencoder
+from pipelines.judging.verdict import Verdict
+from pipelines.options import Evaluation
 
 Judged = tuple[dict[str, float], dict[str, str]]
+
+
+def judge_own_figures(model: LitAutoencoder, data: LitData, asked: Evaluation, verdict: Verdict) -> None:
+    """What a masked or a grown code is for, see :func:`own_figures`."""
+    figures, protocol = own_figures(model, data.split("test").x, verdict.pca)
+    verdict.figures |= figures
+    verdict.protocol |= protocol
 
 
 def own_figures(model: LitAutoencoder, x: Tensor, pca: PrincipalComponents) -> Judged:
