@@ -31,7 +31,7 @@ RECIPES = (
 )
 BY_ALL = {"mse": "MSE", "linear_probe": "linear probe", "knn": "k-NN"}
 BY_LABELS = {"labels_100": "100 labels (from scratch)", "labels_1000": "1,000 labels (from scratch)"}
-OPTIONS = ("--evaluation.label_efficiency", "[100,1000]")
+OPTIONS = ("--evaluation.label_efficiency", "[100,1000]", "--evaluation.label_draws", "1")  # the same rows for all
 OWN = {
     "denoised/psnr": "PSNR denoised, dB",
     "corrupted/psnr": "PSNR of its input, dB",
