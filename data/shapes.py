@@ -43,7 +43,7 @@ class Shapes(GreyImages):
         """Draws the images: raw ``(N, 1, 16, 16)`` of type uint8."""
         factors = torch.cartesian_prod(*(torch.arange(len(values)) for values in self.factors.values()))
         factors = factors[torch.randperm(len(factors), generator=torch.Generator().manual_seed(0))]
-        raw = torch.cat([self._drawn(some) for some in factors.split(1000)])
+        raw = torch.cat([self._drawn(some) for some in factors.split(100)])
         sizes = [len(factors) - TUNE_ROWS - TEST_ROWS, TUNE_ROWS, TEST_ROWS]
         fit, tune, test = zip(
             raw.split(sizes), factors[:, 0].contiguous().split(sizes), factors.split(sizes), strict=True

@@ -30,7 +30,7 @@ RECIPES = (
     "wasserstein_autoencoder_digits",
     "adversarial_autoencoder_digits",
 )
-SHOWN_BY_ALL = ("mse", "psnr", "ssim", "linear_probe")
+SHOWN_BY_ALL = ("mse", "psnr", "ssim", "linear_probe", "knn")
 NOT_SHOWN = ("loss", "reconstruction")
 
 
@@ -72,8 +72,8 @@ def show(runs: dict[str, Run], experiment: str, seed: int, output_dir: Path) -> 
 
 def markdown(runs: dict[str, Run]) -> list[str]:
     """A row a recipe: figures that all have, PCA's beside the error, the variant's own, size and cost."""
-    lines = ["| recipe | variant | MSE | PCA, same size | PSNR, dB | SSIM | linear probe | parameters | s | its own |"]
-    lines.append("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    lines = ["| recipe | variant | MSE | PCA, same size | PSNR, dB | SSIM | linear probe | k-NN | parameters | s | its own |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for recipe, run in runs.items():
         figures, tags = run.data.metrics, run.data.tags
         common = [_of(figures, f"test/{name}") for name in SHOWN_BY_ALL]

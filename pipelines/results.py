@@ -23,7 +23,19 @@ FIGURES = {
     "test/kl": "KL, nats",
     "test/nll": "-log p(x), nats",
     "test/active_units": "active units",
+    "test/aggregate_mi": "I(x; z), nats",
     "test/linear_probe": "linear probe",
+    "test/knn": "k-NN",
+    "test/mig": "MIG",
+    "test/sap": "SAP",
+    "test/dci_disentanglement": "DCI disentanglement",
+    "test/dci_completeness": "DCI completeness",
+    "test/dci_informativeness": "DCI informativeness",
+    **{
+        f"test/labels_{count}/{way}": f"{count} labels, {title}"
+        for count in (100, 1000, "all")
+        for way, title in {"frozen": "frozen encoder", "scratch": "from scratch", "input": "on x itself"}.items()
+    },
 }
 TO_BEAT = {
     ("conv_mnist", "test/mse"): "0.00450 (same network, the article's own loop)",
