@@ -31,6 +31,10 @@ RECIPES = (
     "adversarial_autoencoder_digits",
 )
 SHOWN_BY_ALL = ("mse", "psnr", "ssim", "linear_probe", "knn")
+COLUMNS = (
+    *("recipe", "variant", "MSE", "PCA, same size", "PSNR, dB", "SSIM", "linear probe", "k-NN"),
+    *("parameters", "s", "its own"),
+)
 NOT_SHOWN = ("loss", "reconstruction")
 
 
@@ -72,8 +76,7 @@ def show(runs: dict[str, Run], experiment: str, seed: int, output_dir: Path) -> 
 
 def markdown(runs: dict[str, Run]) -> list[str]:
     """A row a recipe: figures that all have, PCA's beside the error, the variant's own, size and cost."""
-    lines = ["| recipe | variant | MSE | PCA, same size | PSNR, dB | SSIM | linear probe | k-NN | parameters | s | its own |"]
-    lines.append("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    lines = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
     for recipe, run in runs.items():
         figures, tags = run.data.metrics, run.data.tags
         common = [_of(figures, f"test/{name}") for name in SHOWN_BY_ALL]
