@@ -132,3 +132,12 @@ def test_what_makes_no_sense_is_refused_before_a_run_is_opened(train, runs, opti
     assert sentence in answer.err
     assert answer.err.count("\n") == 1
     assert runs() == []
+
+
+def test_a_recipe_of_shapes_is_made_up_and_says_so(train, runs):
+    answer = train("--recipe", "beta_vae_shapes", "--trainer.max_epochs", 10, "--data.fit_rows", 30)
+    (run,) = runs()
+    assert answer.code == 0, answer.err
+    assert run.data.tags["synthetic"] == "true"
+    assert {"test/mig", "test/sap", "test/dci_disentanglement", "pca/mig", "test/aggregate_mi"} <= run.data.metrics.keys()
+    assert "mig: mutual information gap over the factors shape" in answer.out
