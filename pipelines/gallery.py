@@ -33,7 +33,7 @@ RECIPES = (
     "adversarial_autoencoder_digits",
 )
 SHOWN_BY_ALL = ("mse", "psnr", "ssim", "linear_probe", "knn")
-COLUMNS = (
+TITLES = (
     *("recipe", "variant", "MSE", "PCA, same size", "PSNR, dB", "SSIM", "linear probe", "k-NN"),
     *("parameters", "s", "its own"),
 )
@@ -120,7 +120,7 @@ def contact_sheet(pictures: list[Path], path: Path) -> Path:
 
 def markdown(runs: dict[str, Run]) -> list[str]:
     """A row a recipe: figures that all have, PCA's beside the error, the variant's own, size and cost."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
+    lines = [f"| {' | '.join(TITLES)} |", "| --- " * len(TITLES) + "|"]
     for recipe, run in runs.items():
         figures, tags = run.data.metrics, run.data.tags
         common = [_of(figures, f"test/{name}") for name in SHOWN_BY_ALL]

@@ -36,7 +36,7 @@ def test_they_say_that_they_are_made_up_and_what_their_class_is() -> None:
 
 
 def test_the_first_rows_keep_their_factors() -> None:
-    few = DATA.rows["fit"].first(7)
+    few = DATA.rows["fit"].take(slice(7))
     assert few.factors is not None
     assert few.factors.equal(FACTORS[:7])
     assert few.raw.equal(RAW[:7])

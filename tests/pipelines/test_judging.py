@@ -139,5 +139,5 @@ def test_a_recipe_of_shapes_is_made_up_and_says_so(train, runs):
     (run,) = runs()
     assert answer.code == 0, answer.err
     assert run.data.tags["synthetic"] == "true"
-    assert {"test/mig", "test/sap", "test/dci_disentanglement", "pca/mig", "test/aggregate_mi"} <= run.data.metrics.keys()
+    assert {"test/mig", "test/sap", "test/dci_completeness", "pca/mig", "test/aggregate_mi"} <= run.data.metrics.keys()
     assert "mig: mutual information gap over the factors shape" in answer.out
