@@ -33,8 +33,8 @@ BY_ALL = {
     "mse": "MSE",
     "linear_probe": "linear probe",
     "knn": "k-NN",
-    "label_efficiency_100": "100 labels",
-    "label_efficiency_1000": "1,000 labels",
+    "labels_100/frozen": "100 labels",
+    "labels_1000/frozen": "1,000 labels",
 }
 OWN = {
     "denoised/psnr": "PSNR denoised, dB",

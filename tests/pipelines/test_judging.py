@@ -95,6 +95,7 @@ def test_labels_are_worth_more_the_more_there_are():
     for name in ("frozen", "scratch", "input"):
         assert 0.1 < figures[f"test/labels_30/{name}"] < figures[f"test/labels_all/{name}"] <= 1
         assert 0 < figures[f"test/labels_30/{name}_sd"] < 0.2
+    assert 0.5 < figures["pca/labels_30/frozen"] < figures["pca/labels_all/frozen"] < 0.95
     assert figures["test/labels_all/input"] > 0.95
     assert figures["test/labels_all/input_sd"] == figures["test/labels_all/frozen_sd"] == 0
     assert figures["test/labels_all/scratch"] > figures["test/labels_all/frozen"] + 0.2  # it was never trained
