@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.image import FrechetInceptionDistance
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 from lit_ae.metrics.chunks import in_chunks
 
