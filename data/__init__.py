@@ -3,6 +3,8 @@
 from data.base import LitData
 from data.digits import Digits
 from data.mnist import MNIST
+from data.network_traffic import NetworkTraffic
 from data.shapes import Shapes
+from data.table import Table
 
-__all__ = ["MNIST", "Digits", "LitData", "Shapes"]
+__all__ = ["MNIST", "Digits", "LitData", "NetworkTraffic", "Shapes", "Table"]

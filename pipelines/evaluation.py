@@ -15,6 +15,7 @@ from pipelines.judging.density import judge_density
 from pipelines.judging.factors import judge_factors
 from pipelines.judging.information import judge_information
 from pipelines.judging.labels import judge_label_efficiency
+from pipelines.judging.own_figures import judge_own_figures
 from pipelines.judging.reconstruction import judge_denoising, judge_reconstruction
 from pipelines.judging.samples import judge_samples
 from pipelines.judging.verdict import Verdict
@@ -26,6 +27,7 @@ Judge = Callable[[LitAutoencoder, LitData, Evaluation, Verdict], None]
 JUDGES: tuple[Judge, ...] = (
     judge_reconstruction,
     judge_denoising,
+    judge_own_figures,
     judge_density,
     judge_information,
     judge_classes,

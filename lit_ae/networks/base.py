@@ -121,6 +121,19 @@ class MaskableNetwork(Network):
         """
 
 
+def maskable(network: Network) -> MaskableNetwork:
+    """The network itself.
+
+    Raises:
+        UserError: its encoder must see all of x, or x is a single token.
+    """
+    if not isinstance(network, MaskableNetwork):
+        raise UserError(f"{type(network).__name__} can't see a part of x alone: use --model.network Transformer.")
+    if network.tokens.count < 2:
+        raise UserError("A sample of a single token can't be seen in part: lower model.network.patch.")
+    return network
+
+
 def _first_output(outputs: Tensor) -> Tensor:
     return outputs[:, 0]
 
