@@ -31,6 +31,7 @@ class Shares:
                 f"data.tune_share, calibrate_share and test_share are {tune}, {calibrate} and {test}, but none may be "
                 "below 0, and together they must leave something of 1 to train on."
             )
+        self.calibrate = calibrate
         self.ends = np.cumsum([1 - tune - calibrate - test, tune, calibrate])
 
     def roles(self, places: NDArray[np.float64]) -> NDArray[np.int64]:
