@@ -90,7 +90,10 @@ class Windows(TableData):
         self.prepare_data()
         has_series = self.window > 1 and not self.synthetic
         learner = self.learner(self.meaning.entity if has_series else None)
-        learner.update(self.frame[(self.roles == ROLES.index("fit")) & ~self.anomaly])
+        is_fit = (self.roles == ROLES.index("fit")) & ~self.anomaly
+        if not is_fit.any():
+            raise self._too_few("fit")
+        learner.update(self.frame[is_fit])
         return Learned(learner.schema, learner.preprocessing)
 
     @property
@@ -136,13 +139,16 @@ class Windows(TableData):
         self.left_out[f"{role} rows before a series' first whole window"] = warming + int((~is_apart).sum())
         chosen = ends[is_apart & is_normal]
         if len(chosen) < (2 if role == "fit" else 1):
-            longest = int(self.entity.bincount().max())
-            raise UserError(
-                f"{type(self).__name__} has too few normal windows to {role} with: data.window is {self.window} and "
-                f"the longest series has {longest} rows; make the window shorter, or that role's share larger."
-            )
+            raise self._too_few(role)
         last = rows.take(chosen[:, -1])
         return last if self.window == 1 else last._replace(raw=rows.raw[chosen])
+
+    def _too_few(self, role: Role) -> UserError:
+        longest = int(self.entity.bincount().max())
+        return UserError(
+            f"{type(self).__name__} has too few normal windows to {role} with: data.window is {self.window} and the "
+            f"longest series has {longest} rows; make the window shorter, or that role's share larger."
+        )
 
     def example(self, rows: int = 3) -> Any:
         """The first test rows, or those of the first test window, as a frame."""
