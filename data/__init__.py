@@ -8,6 +8,7 @@ from data.mnist import MNIST
 from data.network_traffic import NetworkTraffic
 from data.sensors import Sensors
 from data.series import Series
+from data.shapes import Shapes
 from data.table import Table
 
-__all__ = ["MNIST", "Arrays", "Digits", "Images", "LitData", "NetworkTraffic", "Sensors", "Series", "Table"]
+__all__ = ["MNIST", "Arrays", "Digits", "Images", "LitData", "NetworkTraffic", "Sensors", "Series", "Shapes", "Table"]

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -66,6 +67,14 @@ class LitData(L.LightningDataModule, ABC):
     def spec(self) -> DataSpec:
         """What a model must know of the data. Reads files only where they alone can tell, as for a table."""
 
+    @property
+    def factors(self) -> Mapping[str, tuple[float, ...] | tuple[str, ...]]:
+        """The factors of variation that the rows were made from and the values of each; words where they have no order.
+
+        Empty where nobody knows them.
+        """
+        return {}
+
     @abstractmethod
     def load(self) -> dict[Role, Rows]:
         """Reads the rows of each role; ``calibrate`` may be left out where the data has no notion of normal.
@@ -105,7 +114,7 @@ class LitData(L.LightningDataModule, ABC):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of the raw rows, their labels and their roles. The order of training has no part in it."""
+        """SHA-256 (hex) of the raw rows, their labels, factors and roles. The order of training has no part in it."""
         sha = hashlib.sha256()
         for role, rows in self.rows.items():
             for name, tensor in rows._asdict().items():

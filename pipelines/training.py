@@ -26,13 +26,14 @@ from pipelines.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
 from pipelines.checks import check
 from pipelines.command_line import Request
 from pipelines.configuration import CommandLine, configure, trainer_of
-from pipelines.evaluation import Verdict, evaluate
+from pipelines.evaluation import evaluate
+from pipelines.judging.verdict import Verdict
 from pipelines.mistakes import explained
 from pipelines.portfolio import draw_portfolio
 from pipelines.processes import end_process_group, minding_the_others
 from pipelines.provenance import describe_run, log_provenance
 from pipelines.rank import is_rank_zero
-from pipelines.summary import print_summary, write_figures
+from pipelines.summary import print_summary, tell_alarms, write_figures
 from pipelines.terminal import EpochLines, is_watched, keep_quiet
 from pipelines.tracking import Status, Tracker, TrackingLogger
 
@@ -241,6 +242,7 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted) -> Verdict:
     pictures = draw_portfolio(model, data, verdict, fitted.history.figures, tracker)
     pack(model, data, tracker, step)
     print_summary(verdict, tracker, pictures, model, data)
+    tell_alarms(model.alarms(fitted.history.last), tracker)
     return verdict
 
 
