@@ -3,5 +3,7 @@
 from data.base import LitData
 from data.digits import Digits
 from data.mnist import MNIST
+from data.sequences import Sequences
+from data.smiles import SMILES
 
-__all__ = ["MNIST", "Digits", "LitData"]
+__all__ = ["MNIST", "SMILES", "Digits", "LitData", "Sequences"]

@@ -5,7 +5,7 @@ import os
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import lightning as L
 from torch import Tensor
@@ -33,6 +33,10 @@ class Rows(NamedTuple):
 class LitData(L.LightningDataModule, ABC):
     """Base of all data sets. A subclass says what its :attr:`spec` is and how its rows are read (:meth:`load`).
 
+    Attributes:
+        left_out: how many rows were left out, by reason.
+        noticed: how many rows are peculiar without being left out, by what they are.
+
     Args:
         root: folder of the data files; by default what the environment variable LIT_AE_DATA says, or else
             ``~/.cache/lit_ae``.
@@ -56,6 +60,8 @@ class LitData(L.LightningDataModule, ABC):
             require_at_least("fit_rows", fit_rows, 2)
         self.root = Path(root or os.environ.get("LIT_AE_DATA") or "~/.cache/lit_ae").expanduser()
         self.batch_size, self.seed, self.fit_rows = batch_size, seed, fit_rows
+        self.left_out: dict[str, int] = {}
+        self.noticed: dict[str, int] = {}
         self._splits: dict[Role, TensorSplit] = {}
         self._train_loader: TensorLoader | None = None
         self._position: dict[str, int] | None = None
@@ -109,6 +115,11 @@ class LitData(L.LightningDataModule, ABC):
                 split = TensorSplit(draw_binary(split.x, seed=get_args(Role).index(role)), split.y)
             self._splits[role] = split
         return self._splits[role]
+
+    def example(self, rows: int = 3) -> Any:
+        """The first test rows in the user's own units: an array, or what the spec's codec decodes them to."""
+        raw = self.rows["test"].raw[:rows]
+        return raw.numpy() if self.spec.codec is None else self.spec.codec.decode(raw)
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the rows.

@@ -41,6 +41,7 @@ from lit_ae.describe import Described, describe
 from lit_ae.errors import NotFinite, UserError
 from lit_ae.latents import Latent, Point, Prior
 from lit_ae.likelihoods import Gaussian, Likelihood
+from lit_ae.metrics.reconstruction import reconstruction_measure
 from lit_ae.metrics.running import RunningMeans
 from lit_ae.metrics.usage import Measures
 from lit_ae.networks import MLP, Network, Sizes
@@ -242,8 +243,8 @@ class LitAutoencoder(Described, OverProcesses):
     def _judge(self, stage: str, batch: Batch, batch_idx: int) -> None:
         seed_step(batch_idx, self.global_rank, self.device)
         loss, means = self.objective(batch, None, self._measures_of(stage))
-        error = (self(batch.x) - batch.x).square().mean()
-        self._gather(stage, loss, {**means, "mse": error}, len(batch.x))
+        name, errors = reconstruction_measure(batch.x, self(batch.x), self.spec)
+        self._gather(stage, loss, {**means, name: errors.mean()}, len(batch.x))
 
     def _measures_of(self, stage: str) -> Measures | None:
         if stage not in self._measures and (made := self.measures()) is not None:

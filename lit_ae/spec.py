@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from lit_ae.codecs import Codec
+from lit_ae.describe import build, describe
 from lit_ae.preprocessing import Preprocessing
 
 Kind = Literal["image", "table", "series", "sequence"]
@@ -24,6 +26,7 @@ class DataSpec:
         vocabulary: the tokens of a sequence, in the order of their ids.
         pad: what fills places after the end: the id of a token, or for a series the value of every feature of a step;
             None where all samples are of one length.
+        codec: the user's own rows to raw tensors and back, where those rows are no numbers: a tokenizer for strings.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class DataSpec:
         synthetic: bool = False,
         vocabulary: tuple[str, ...] = (),
         pad: float | None = None,
+        codec: Codec | None = None,
     ):
         self.name, self.kind, self.shape = name, kind, tuple(shape)
         self.preprocessing = preprocessing
@@ -45,7 +49,7 @@ class DataSpec:
         if value_range is not None:
             self.value_range = (value_range[0], value_range[1])
         self.binarize, self.classes, self.synthetic = binarize, tuple(classes), synthetic
-        self.vocabulary, self.pad = tuple(vocabulary), pad
+        self.vocabulary, self.pad, self.codec = tuple(vocabulary), pad, codec
 
     @property
     def features(self) -> int:
@@ -58,8 +62,9 @@ class DataSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values from which :meth:`from_dict` makes an equal spec."""
         plain = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
-        return {**plain, "preprocessing": self.preprocessing.to_dict()}
+        return {**plain, "preprocessing": self.preprocessing.to_dict(), "codec": describe(self.codec)}
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> "DataSpec":
-        return cls(**{**state, "preprocessing": Preprocessing.from_dict(state["preprocessing"])})
+        made = {"preprocessing": Preprocessing.from_dict(state["preprocessing"]), "codec": build(state.get("codec"))}
+        return cls(**{**state, **made})

@@ -12,8 +12,7 @@ from typing import Any
 import mlflow
 import numpy as np
 from mlflow.models import ModelSignature
-from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
-from numpy.typing import NDArray
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import lit_ae
 from lit_ae.module import LitAutoencoder
@@ -24,12 +23,12 @@ from lit_ae.spec import DataSpec
 REQUIREMENTS = ("mlflow", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
 
 
-def package(model: LitAutoencoder, example: NDArray[Any], directory: Path, metadata: dict[str, Any]) -> None:
+def package(model: LitAutoencoder, example: Any, directory: Path, metadata: dict[str, Any]) -> None:
     """Writes an MLflow model that loads with its own requirements and code alone.
 
     Args:
         model: the trained model.
-        example: a few rows in the user's own units, ``(N, *spec.shape)``.
+        example: a few rows in the user's own units, ``(N, *spec.shape)``, or a list of rows for the spec's codec.
         directory: where to; whatever stood there is replaced, once the new model is whole.
         metadata: plain values kept in the MLmodel file.
     """
@@ -41,23 +40,26 @@ def package(model: LitAutoencoder, example: NDArray[Any], directory: Path, metad
             data_path=str(Path(scratch) / "autoencoder"),
             code_paths=[str(Path(lit_ae.__file__).parent)],
             signature=signature(model.spec),
-            input_example=example.astype(np.float32),
-            pip_requirements=requirements(),
+            input_example=np.asarray(example, np.float32) if model.spec.codec is None else example,
+            pip_requirements=requirements(model.spec),
             metadata=metadata,
         )
 
 
 def signature(spec: DataSpec) -> ModelSignature:
     """Rows of the user's own units in; which output comes back is a parameter, so no one schema describes it."""
-    rows = TensorSpec(np.dtype(np.float32), (-1, *spec.shape))
+    rows: TensorSpec | ColSpec = TensorSpec(np.dtype(np.float32), (-1, *spec.shape))
+    if spec.codec is not None:
+        rows = ColSpec(DataType.string, spec.codec.row)
     options = [ParamSpec(name, DataType[kind], default) for name, (kind, default) in scorer.PARAMETERS.items()]
     return ModelSignature(inputs=Schema([rows]), params=ParamSchema(options))
 
 
-def requirements() -> list[str]:
-    """What a served model needs, pinned to what is installed now."""
+def requirements(spec: DataSpec) -> list[str]:
+    """What a served model of such data needs, pinned to what is installed now."""
+    names = [*REQUIREMENTS, *(spec.codec.requirements if spec.codec else ())]
     extras = {"jsonargparse": "[signatures]"}
-    return [f"{name}{extras.get(name, '')}=={version(name).split('+')[0]}" for name in REQUIREMENTS]
+    return [f"{name}{extras.get(name, '')}=={version(name).split('+')[0]}" for name in names]
 
 
 @contextmanager
