@@ -50,7 +50,7 @@ def signature(spec: DataSpec) -> ModelSignature:
     """Rows of the user's own units in; which output comes back is a parameter, so no one schema describes it."""
     rows: TensorSpec | ColSpec = TensorSpec(np.dtype(np.float32), (-1, *spec.shape))
     if spec.codec is not None:
-        rows = ColSpec(DataType.string, spec.codec.row)
+        rows = ColSpec(DataType.string)
     options = [ParamSpec(name, DataType[kind], default) for name, (kind, default) in scorer.PARAMETERS.items()]
     return ModelSignature(inputs=Schema([rows]), params=ParamSchema(options))
 
