@@ -164,7 +164,7 @@ class SMILES(Strings):
         """
         from lit_ae.molecules import PROPERTIES, properties
 
-        smiles = self.texts[role][:rows]
+        smiles = self.strings(role)[:rows]
         shape = (len(smiles), len(PROPERTIES))
         path = self.cache / f"properties-{_name(smiles)}.npy"
         return torch.from_numpy(derived_array(path, shape, lambda: properties(smiles)))

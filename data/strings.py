@@ -63,6 +63,10 @@ class Strings(LitData):
         length = None if self.length is None else self.length + 1
         return self.tokenizer_class.fit(self._read["fit"], length, self.vocabulary_size)
 
+    def strings(self, role: Role) -> list[str]:
+        """The normalised string of each row of a role."""
+        return self.texts[role][: len(self.rows[role].raw)]
+
     @cached_property
     def texts(self) -> dict[Role, list[str]]:
         """The strings of each role that are not too long, in the order of the rows."""

@@ -33,11 +33,13 @@ class Evaluation:
         nll_samples: importance samples a row for the estimate of -log p(x); 0 leaves it out.
         nll_rows: test rows used for it; 0 for all.
         probe_rows: training rows of the linear probe on the code; 0 leaves it out.
+        drawn_strings: strings that are drawn from a generative model of molecules and judged; 0 leaves it out.
     """
 
-    def __init__(self, nll_samples: int = 100, nll_rows: int = 0, probe_rows: int = 10_000):
-        if min(nll_samples, nll_rows, probe_rows) < 0:
-            raise UserError("evaluation.nll_samples, nll_rows and probe_rows must be 0 or more.")
+    def __init__(self, nll_samples: int = 100, nll_rows: int = 0, probe_rows: int = 10_000, drawn_strings: int = 1000):
+        if min(nll_samples, nll_rows, probe_rows, drawn_strings) < 0:
+            raise UserError("evaluation.nll_samples, nll_rows, probe_rows and drawn_strings must be 0 or more.")
+        self.drawn_strings = drawn_strings
         self.nll_samples, self.nll_rows, self.probe_rows = nll_samples, nll_rows, probe_rows
 
 

@@ -28,6 +28,17 @@ def reconstruction_measure(x: Tensor, x_hat: Tensor, spec: DataSpec) -> tuple[st
     return "mse", squared_error(x, x_hat)
 
 
+def reconstruction_errors(x: Tensor, x_hat: Tensor, spec: DataSpec) -> Tensor:
+    """How far x̂ is from each sample, ``(N,)``: the share of wrong tokens of a sequence, else the MSE per feature."""
+    name, measured = reconstruction_measure(x, x_hat, spec)
+    return measured if name == "mse" else 1 - measured
+
+
+def error_name(spec: DataSpec) -> str:
+    """What :func:`reconstruction_errors` are, for people."""
+    return "share of wrong tokens" if spec.kind == "sequence" else "MSE per feature"
+
+
 def reconstruction_figures(x: Tensor, x_hat: Tensor, spec: DataSpec) -> dict[str, float]:
     """MSE per feature; for images also PSNR in dB (of the split's MSE) and the mean SSIM (Wang et al. 2004).
 

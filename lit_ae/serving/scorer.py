@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lit_ae.errors import UserError
 from lit_ae.metrics.chunks import in_chunks
-from lit_ae.metrics.reconstruction import reconstruction_measure
+from lit_ae.metrics.reconstruction import reconstruction_errors
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving.files import load
 
@@ -87,8 +87,7 @@ class Scorer:
 
     def _error(self, raw: Tensor) -> Tensor:
         x = self.model.spec.preprocessing.apply(raw)
-        name, measured = reconstruction_measure(x, self.model(x), self.model.spec)
-        return measured if name == "mse" else 1 - measured
+        return reconstruction_errors(x, self.model(x), self.model.spec)
 
     @torch.no_grad()
     def _sample(self, count: int, seed: int) -> Tensor:

@@ -1,0 +1,97 @@
+"""Pictures of strings: what comes back of them token by token, lists of them, and molecules drawn."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from PIL import Image
+from torch import Tensor
+
+from lit_ae.spec import DataSpec
+from lit_ae.tokenizers import Tokenizer
+from pipelines.drawing import GREY, INK, RED, Array, name_axes, new_figure, save, to_numpy
+
+WIDTH, LINE = 11.0, 0.2  # inches of a picture, and of a line of text in it
+COLUMNS = 110  # characters of a line that are shown
+CELL = (240, 180)  # pixels of a molecule
+
+
+def string_pairs(x: Tensor, x_hat: Tensor, spec: DataSpec, path: Path, title: str) -> Path:
+    """Each string ``(N, T)`` above its reconstruction, in which the tokens that differ are red."""
+    lines: list[list[tuple[str, str]]] = []
+    for ids, ids_hat in zip(x.long().tolist(), x_hat.long().tolist(), strict=True):
+        tokens, tokens_hat = named(spec, ids), named(spec, ids_hat)
+        colours = [INK if token == other else RED for token, other in zip(tokens_hat, tokens, strict=False)]
+        colours += [RED] * (len(tokens_hat) - len(colours))
+        lines += [[(token, GREY) for token in tokens], list(zip(tokens_hat, colours, strict=True)), []]
+    return _text(lines[:-1], path, f"{title}: input (grey) and reconstruction (red where it differs)")
+
+
+def string_list(strings: Sequence[str], path: Path, title: str, notes: Sequence[str] = ()) -> Path:
+    """A string a line, with a note before it where there is one."""
+    notes = [f"{note}  " for note in notes] or [""] * len(strings)
+    width = max(map(len, notes), default=0)
+    lines = [[(note.ljust(width), GREY), (string, INK)] for note, string in zip(notes, strings, strict=True)]
+    return _text(lines, path, title)
+
+
+def named(spec: DataSpec, ids: list[int]) -> list[str]:
+    """The tokens that a row of ids stands for."""
+    if isinstance(spec.codec, Tokenizer):
+        return spec.codec.named(ids)
+    return [spec.vocabulary[number] for number in ids if number != spec.pad]
+
+
+def _text(lines: Sequence[Sequence[tuple[str, str]]], path: Path, title: str) -> Path:
+    figure = new_figure(WIDTH, LINE * len(lines) + 0.7, title)
+    panel = figure.subplots()
+    panel.set(xlim=(0, COLUMNS), ylim=(len(lines), 0))
+    panel.set_axis_off()
+    for place, line in enumerate(lines):
+        _write(panel, place + 0.5, line)
+    return save(figure, path)
+
+
+def _write(panel: Axes, height: float, line: Sequence[tuple[str, str]]) -> None:
+    """Coloured pieces, one after the other, at a fixed width a character; what does not fit is cut off."""
+    at = 0
+    for text, colour in line:
+        for letter in text.replace("\n", " "):
+            if at < COLUMNS:
+                panel.text(at, height, letter.replace("$", r"\$"), color=colour, family="monospace", fontsize=8)
+            at += 1
+
+
+def molecule_grid(rows: Sequence[Sequence[str]], path: Path, notes: Sequence[Sequence[str]]) -> Path:
+    """Rows of molecules drawn by RDKit from their SMILES, a note below each; an empty cell for what is none."""
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    from lit_ae.molecules import molecule
+
+    columns = max(map(len, rows))
+    width, height = CELL
+    canvas = rdMolDraw2D.MolDraw2DCairo(columns * width, len(rows) * height, width, height)
+    found = [molecule(smiles) for row in rows for smiles in row]
+    canvas.DrawMolecules(found, legends=[note for row in notes for note in row])
+    canvas.FinishDrawing()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.open(BytesIO(canvas.GetDrawingText())).save(path)
+    return path
+
+
+def latent_plane(points: Array, values: Array, path: Path, title: str, axes: tuple[str, str], name: str) -> Path:
+    """Codes in the plane ``(N, 2)``, coloured by a number each ``(N,)``; the 2nd to the 98th percentile is told apart."""
+    points, numbers = to_numpy(points), to_numpy(values)
+    figure = new_figure(6.2, 5.2, title)
+    panel = figure.subplots()
+    low, high = np.percentile(numbers, [2, 98])
+    size = float(np.clip(9000 / max(len(points), 1), 5, 40))
+    dots = panel.scatter(
+        points[:, 0], points[:, 1], c=numbers, s=size, cmap="viridis", norm=Normalize(low, high), linewidths=0
+    )
+    figure.colorbar(dots, ax=panel, extend="both").set_label(name, fontsize=9, color=INK)
+    name_axes(panel, *axes)
+    return save(figure, path)
