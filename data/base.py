@@ -1,6 +1,7 @@
 """What every data set is: rows in three roles, and a spec that tells the model about them."""
 
 import hashlib
+import json
 import os
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -11,6 +12,7 @@ import lightning as L
 from torch import Tensor
 
 from data.loading import GlobalBatchSampler, TensorLoader, TensorSplit, draw_binary
+from lit_ae.describe import describe
 from lit_ae.errors import UserError
 from lit_ae.randomness import run_seed
 from lit_ae.spec import DataSpec
@@ -69,7 +71,7 @@ class LitData(L.LightningDataModule, ABC):
     @property
     @abstractmethod
     def spec(self) -> DataSpec:
-        """What a model must know of the data. Reads no file."""
+        """What a model must know of the data. Reads files only where they alone can tell, as of a vocabulary."""
 
     @abstractmethod
     def load(self) -> dict[Role, Rows]:
@@ -100,6 +102,8 @@ class LitData(L.LightningDataModule, ABC):
     def digest(self) -> str:
         """SHA-256 (hex) of the raw rows, their labels and their roles. The order of training has no part in it."""
         sha = hashlib.sha256()
+        if self.spec.codec is not None:
+            sha.update(json.dumps(describe(self.spec.codec), sort_keys=True).encode())
         for role, rows in self.rows.items():
             for tensor in (rows.raw, rows.y):
                 if tensor is not None:

@@ -23,7 +23,9 @@ def derived_lines(path: Path, count: int, compute: Callable[[], list[str]]) -> l
     return lines
 
 
-def derived_array(path: Path, shape: tuple[int, ...], compute: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+def derived_array(
+    path: Path, shape: tuple[int, ...], compute: Callable[[], NDArray[np.float32]]
+) -> NDArray[np.float32]:
     """Numbers of this shape: read from ``path`` (.npy), or else computed and written there: see above."""
     with suppress(OSError, ValueError, EOFError):
         numbers: NDArray[np.float32] = np.load(path, allow_pickle=False)

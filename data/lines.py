@@ -48,7 +48,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
             is_packed = file.peek(2)[:2] == GZIP
-            yield cast(BinaryIO, gzip.open(file)) if is_packed else file
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_packed else file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path} is no whole gzip file ({error}): get it again from its source.") from error
     except OSError as error:

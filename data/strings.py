@@ -12,8 +12,6 @@ from lit_ae.preprocessing import Rescale
 from lit_ae.spec import DataSpec
 from lit_ae.tokenizers import MARKS, PAD, UNKNOWN, Tokenizer
 
-ROLES: tuple[Role, ...] = ("fit", "tune", "test")
-
 
 class Strings(LitData):
     """Base of data sets of strings. A subclass reads the strings of each role and says how they are cut into tokens.
@@ -128,9 +126,12 @@ def apart_by_hash(texts: Sequence[str], tune_share: float, test_share: float) ->
             f"{len(distinct)} distinct strings are too few to train, tune and test on: give 6 or more, and "
             "data.tune_share and data.test_share that leave 2 or more to train on."
         )
-    roles: dict[str, Role] = dict.fromkeys(distinct, "fit")
-    roles |= dict.fromkeys(distinct[:test], "test") | dict.fromkeys(distinct[test : test + tune], "tune")
-    return {role: [text for text in texts if roles[text] == role] for role in ROLES}
+    members: dict[Role, set[str]] = {
+        "fit": set(distinct[test + tune :]),
+        "tune": set(distinct[test : test + tune]),
+        "test": set(distinct[:test]),
+    }
+    return {role: [text for text in texts if text in of_role] for role, of_role in members.items()}
 
 
 def require_share(option: str, value: float) -> None:

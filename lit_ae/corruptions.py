@@ -29,9 +29,14 @@ class Corruption(nn.Module, ABC):
     def __init__(self, spec: DataSpec):
         super().__init__()
         if spec.kind not in self.kinds:
+            usual = (
+                "use --model.corruption TokenDropout"
+                if spec.kind == "sequence"
+                else "choose another --model.corruption"
+            )
             raise UserError(
                 f"{type(self).__name__} is made for {' and '.join(self.kinds)} data, and {spec.name} is of kind "
-                f"{spec.kind}: choose another --model.corruption."
+                f"{spec.kind}: {usual}."
             )
         self.value_range = spec.value_range
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, DataStructs, RDConfig, rdBase
-from rdkit.Chem import QED, Crippen, rdFingerprintGenerator
+from rdkit.Chem import QED, rdFingerprintGenerator, rdMolDescriptors
 
 PROPERTIES = ("logp", "qed", "sas")
 """Octanol-water partition (Wildman & Crippen 1999), drug-likeness from 0 to 1 (Bickerton et al. 2012), and how hard it
@@ -36,7 +36,7 @@ def properties(smiles: Sequence[str]) -> NDArray[np.float32]:
     with rdBase.BlockLogs():
         for place, one in enumerate(smiles):
             found = Chem.MolFromSmiles(one)
-            rows[place] = Crippen.MolLogP(found), QED.qed(found), score(found)
+            rows[place] = rdMolDescriptors.CalcCrippenDescriptors(found)[0], QED.qed(found), score(found)
     return rows
 
 
@@ -55,7 +55,8 @@ def _sascorer() -> ModuleType:
     """RDKit's own SA_Score, which stands in its folder of contributions and in no package."""
     path = Path(RDConfig.RDContribDir) / "SA_Score" / "sascorer.py"
     spec = importlib.util.spec_from_file_location("sascorer", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -61,12 +61,13 @@ def _write(panel: Axes, height: float, line: Sequence[tuple[str, str]]) -> None:
     for text, colour in line:
         for letter in text.replace("\n", " "):
             if at < COLUMNS:
-                panel.text(at, height, letter.replace("$", r"\$"), color=colour, family="monospace", fontsize=8)
+                panel.text(at, height, letter.replace("$", r"\$"), color=colour, family="monospace", fontsize=10.5)
             at += 1
 
 
 def molecule_grid(rows: Sequence[Sequence[str]], path: Path, notes: Sequence[Sequence[str]]) -> Path:
     """Rows of molecules drawn by RDKit from their SMILES, a note below each; an empty cell for what is none."""
+    from rdkit.Chem import Mol
     from rdkit.Chem.Draw import rdMolDraw2D
 
     from lit_ae.molecules import molecule
@@ -74,7 +75,7 @@ def molecule_grid(rows: Sequence[Sequence[str]], path: Path, notes: Sequence[Seq
     columns = max(map(len, rows))
     width, height = CELL
     canvas = rdMolDraw2D.MolDraw2DCairo(columns * width, len(rows) * height, width, height)
-    found = [molecule(smiles) for row in rows for smiles in row]
+    found = [molecule(smiles) or Mol() for row in rows for smiles in row]
     canvas.DrawMolecules(found, legends=[note for row in notes for note in row])
     canvas.FinishDrawing()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +84,7 @@ def molecule_grid(rows: Sequence[Sequence[str]], path: Path, notes: Sequence[Seq
 
 
 def latent_plane(points: Array, values: Array, path: Path, title: str, axes: tuple[str, str], name: str) -> Path:
-    """Codes in the plane ``(N, 2)``, coloured by a number each ``(N,)``; the 2nd to the 98th percentile is told apart."""
+    """Codes in the plane ``(N, 2)``, coloured by numbers ``(N,)`` from the 2nd to the 98th percentile."""
     points, numbers = to_numpy(points), to_numpy(values)
     figure = new_figure(6.2, 5.2, title)
     panel = figure.subplots()

@@ -9,9 +9,8 @@ from data.base import LitData
 from lit_ae.module import LitAutoencoder
 from pipelines.command_line import ROOT
 from pipelines.judging.verdict import Verdict
-from pipelines.provenance import NOTE
+from pipelines.provenance import NOTE, reading
 from pipelines.tracking import Tracker
-
 
 COLUMNS = {"test": "model", "pca": "PCA", "random": "random", "ngrams": "n-grams"}
 """Whose figures stand beside each other, by the group of their keys."""
@@ -22,9 +21,7 @@ def table(figures: dict[str, float]) -> list[tuple[str, ...]]:
     groups = [group for group in COLUMNS if group in ("test", "pca") or any(k.startswith(f"{group}/") for k in figures)]
     names = [key.removeprefix("test/") for key in figures if key.startswith("test/")]
     values = [[figures.get(f"{group}/{name}") for group in groups] for name in names]
-    rows = [
-        (name, *("" if v is None else f"{v:.5g}" for v in row)) for name, row in zip(names, values, strict=True)
-    ]
+    rows = [(name, *("" if v is None else f"{v:.5g}" for v in row)) for name, row in zip(names, values, strict=True)]
     return [("", *(COLUMNS[group] for group in groups)), *rows]
 
 
@@ -46,6 +43,8 @@ def write_figures(verdict: Verdict, tracker: Tracker, description: str) -> None:
 
 def print_summary(verdict: Verdict, tracker: Tracker, pictures: Path, model: LitAutoencoder, data: LitData) -> None:
     """What a user wants to know at the end, and what to type next."""
+    if told := reading(data).strip():
+        print(f"\n{told}")
     rows = table(verdict.figures)
     width = max(len(name) for name, *_ in rows)
     print(f"\n{type(model).__name__} on {data.spec.name}, test split ({data.split_sizes['test']:,} rows)")

@@ -40,6 +40,8 @@ class LadderAutoencoder(LitAutoencoder):
         classification: float | Schedule = 1.0,
         **kwargs: Any,
     ):
+        if spec.kind == "sequence":
+            raise UserError(f"LadderAutoencoder adds noise to x, and {spec.name} holds tokens: use another variant.")
         super().__init__(spec, **kwargs)
         self.ladder = Ladder(self.network, spec.features)
         layers = len(self.ladder.combinators)

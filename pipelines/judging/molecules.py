@@ -1,7 +1,7 @@
 """Molecules: whether what is decoded is one, what the code knows of it, and what the prior gives."""
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from sklearn.linear_model import RidgeCV
@@ -9,8 +9,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from data.smiles import SMILES
 from data.base import LitData
+from data.smiles import SMILES
 from lit_ae.metrics.chunks import in_chunks
 from lit_ae.metrics.ngrams import NGrams
 from lit_ae.module import LitAutoencoder
