@@ -4,6 +4,7 @@ from data.base import LitData
 from data.digits import Digits
 from data.mnist import MNIST
 from data.sequences import Sequences
+from data.shapes import Shapes
 from data.smiles import SMILES
 
-__all__ = ["MNIST", "SMILES", "Digits", "LitData", "Sequences"]
+__all__ = ["MNIST", "SMILES", "Digits", "LitData", "Sequences", "Shapes"]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -26,10 +27,17 @@ class Rows(NamedTuple):
     Attributes:
         raw: samples ``(N, *spec.shape)``, of any number type.
         y: class labels ``(N,)``, int64, or None.
+        factors: for made-up data, what each row was made from: which value of each of :attr:`LitData.factors`,
+            ``(N, factors)``, int64; or None.
     """
 
     raw: Tensor
     y: Tensor | None = None
+    factors: Tensor | None = None
+
+    def first(self, count: int) -> "Rows":
+        """The first so many rows."""
+        return Rows(*(None if part is None else part[:count] for part in self))  # type: ignore[arg-type]
 
 
 class LitData(L.LightningDataModule, ABC):
@@ -73,6 +81,14 @@ class LitData(L.LightningDataModule, ABC):
     def spec(self) -> DataSpec:
         """What a model must know of the data. Reads files only where they alone can tell, as of a vocabulary."""
 
+    @property
+    def factors(self) -> Mapping[str, tuple[float, ...] | tuple[str, ...]]:
+        """The factors of variation that the rows were made from and the values of each; words where they have no order.
+
+        Empty where nobody knows them.
+        """
+        return {}
+
     @abstractmethod
     def load(self) -> dict[Role, Rows]:
         """Reads the rows of each role.
@@ -90,8 +106,7 @@ class LitData(L.LightningDataModule, ABC):
             return loaded
         if self.fit_rows > len(fit.raw):
             raise UserError(f"data.fit_rows is {self.fit_rows}, but there are only {len(fit.raw)} training rows.")
-        first = slice(self.fit_rows)
-        return {**loaded, "fit": Rows(fit.raw[first], None if fit.y is None else fit.y[first])}
+        return {**loaded, "fit": fit.first(self.fit_rows)}
 
     @property
     def split_sizes(self) -> dict[str, int]:
@@ -100,12 +115,12 @@ class LitData(L.LightningDataModule, ABC):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of the raw rows, their labels and their roles. The order of training has no part in it."""
+        """SHA-256 (hex) of the raw rows, their labels, factors and roles. The order of training has no part in it."""
         sha = hashlib.sha256()
         if self.spec.codec is not None:
             sha.update(json.dumps(describe(self.spec.codec), sort_keys=True).encode())
         for role, rows in self.rows.items():
-            for tensor in (rows.raw, rows.y):
+            for tensor in rows:
                 if tensor is not None:
                     sha.update(f"{role} {tensor.dtype} {tuple(tensor.shape)}".encode())
                     sha.update(tensor.flatten().numpy().data)

@@ -24,6 +24,7 @@ class GreyImages(LitData):
     side: ClassVar[int]
     white: ClassVar[float]
     classes: ClassVar[tuple[str, ...]]
+    synthetic: ClassVar[bool] = False
 
     def __init__(self, binarize: Binarize = "none", symmetric: bool = False, **loading: Any):
         super().__init__(**loading)
@@ -47,4 +48,5 @@ class GreyImages(LitData):
             value_range=(lowest, 1.0),
             binarize=self.binarize,
             classes=self.classes,
+            synthetic=self.synthetic,
         )

@@ -11,6 +11,9 @@ from lit_ae.metrics.reconstruction import reconstruction_errors
 from lit_ae.module import LitAutoencoder
 from pipelines.judging.classes import judge_classes
 from pipelines.judging.density import judge_density
+from pipelines.judging.factors import judge_factors
+from pipelines.judging.information import judge_information
+from pipelines.judging.labels import judge_label_efficiency
 from pipelines.judging.molecules import judge_molecules
 from pipelines.judging.reconstruction import judge_denoising, judge_reconstruction
 from pipelines.judging.strings import judge_strings
@@ -24,7 +27,10 @@ JUDGES: tuple[Judge, ...] = (
     judge_reconstruction,
     judge_denoising,
     judge_density,
+    judge_information,
     judge_classes,
+    judge_factors,
+    judge_label_efficiency,
     judge_strings,
     judge_molecules,
 )
