@@ -43,8 +43,8 @@ class SMILES(Strings):
     Args:
         source: which molecules; without meaning where a path is given.
         path: a file of the user's own, UTF-8, packed by gzip or not; tried under ``root`` too.
-        notation: what the model learns: SMILES, or SELFIES, of which every sequence is a molecule. The user's rows are
-            SMILES either way.
+        notation: what the model learns: SMILES, or SELFIES, of which (nearly) every sequence is a molecule. The user's
+            rows are SMILES either way.
         tune_share: share of the distinct molecules that is for tuning.
         test_share: share of the distinct molecules that is for the test; of ZINC always the first 5,000 lines.
         cache: folder where canonical forms and properties are kept; by default what the environment variable

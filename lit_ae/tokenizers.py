@@ -160,7 +160,9 @@ class Smiles(Tokenizer):
 
 
 class Selfies(Smiles):
-    """Molecules as SELFIES (Krenn et al. 2020): every sequence of tokens is a molecule. The user's rows stay SMILES."""
+    """Molecules as SELFIES (Krenn et al. 2020), of which every sequence of tokens is a molecule, where its atoms are
+    those of organic chemistry. The user's rows stay SMILES.
+    """
 
     @property
     def requirements(self) -> tuple[str, ...]:
