@@ -48,7 +48,7 @@ def named(spec: DataSpec, ids: list[int]) -> list[str]:
 def _text(lines: Sequence[Sequence[tuple[str, str]]], path: Path, title: str) -> Path:
     figure = new_figure(WIDTH, LINE * len(lines) + 0.7, title)
     panel = figure.subplots()
-    panel.set(xlim=(0, COLUMNS), ylim=(len(lines), 0))
+    panel.set(xlim=(0, COLUMNS), ylim=(max(1, len(lines)), 0))
     panel.set_axis_off()
     for place, line in enumerate(lines):
         _write(panel, place + 0.5, line)

@@ -10,6 +10,7 @@ from PIL import Image
 from tests.pipelines.helpers import SMALL
 
 MOLECULES = ["C" * carbons + end for carbons in range(1, 16) for end in ("O", "N", "Cl")]
+QUICKLY = ("--trainer.max_epochs", 1, "--evaluation.probe_rows", 0)
 FIGURES = ("token_accuracy", "exact", "reconstruction", "elbo")
 
 
@@ -52,17 +53,13 @@ def test_a_text_file_is_trained_by_a_transformer(strings_recipe: Path, train, ru
     Path("lines.txt").write_text("".join(f"{one}\n" for one in MOLECULES))
     network = ("--model.network", "lit_ae.networks.Transformer", "--model.network.width", 8)
     data = ("--data", "data.Sequences", "--data.path", "lines.txt", "--data.batch_size", 16)
-    answer = train("--model", "Autoencoder", *network, "--model.likelihood", "Categorical", *data, *quickly())
+    answer = train("--config", strings_recipe, "--model", "Autoencoder", *network, *data, *QUICKLY)
     assert answer.code == 0, answer.err
     (run,) = runs()
     assert {"test/token_accuracy", "test/exact", "random/exact"} <= set(run.data.metrics)
     assert not {"test/validity", "test/logp_r2"} & set(run.data.metrics)
     served = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     assert isinstance(served.predict(["CCO"])[0], str)
-
-
-def quickly() -> tuple[object, ...]:
-    return ("--trainer.max_epochs", 1, "--trainer.accelerator", "cpu", "--evaluation.probe_rows", 0)
 
 
 @pytest.mark.parametrize(
