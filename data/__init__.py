@@ -3,8 +3,10 @@
 from data.base import LitData
 from data.digits import Digits
 from data.mnist import MNIST
+from data.network_traffic import NetworkTraffic
 from data.sequences import Sequences
 from data.shapes import Shapes
 from data.smiles import SMILES
+from data.table import Table
 
-__all__ = ["MNIST", "SMILES", "Digits", "LitData", "Sequences", "Shapes"]
+__all__ = ["MNIST", "SMILES", "Digits", "LitData", "NetworkTraffic", "Sequences", "Shapes", "Table"]

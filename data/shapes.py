@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from data.base import Role, Rows
 from data.grey_images import GreyImages
+from data.roles import Role, Rows
 
 TUNE_ROWS, TEST_ROWS = 1296, 2592
 FINENESS = 4  # points a pixel in each direction: a grey level is the share of them that the shape covers
@@ -39,7 +39,7 @@ class Shapes(GreyImages):
             "y": places,
         }
 
-    def load(self) -> dict[Role, Rows]:
+    def read(self) -> dict[Role, Rows]:
         """Draws the images: raw ``(N, 1, 16, 16)`` of type uint8."""
         factors = torch.cartesian_prod(*(torch.arange(len(values)) for values in self.factors.values()))
         factors = factors[torch.randperm(len(factors), generator=torch.Generator().manual_seed(0))]
@@ -48,7 +48,8 @@ class Shapes(GreyImages):
         fit, tune, test = zip(
             raw.split(sizes), factors[:, 0].contiguous().split(sizes), factors.split(sizes), strict=True
         )
-        return {"fit": Rows(*fit), "tune": Rows(*tune), "test": Rows(*test)}
+        roles: tuple[Role, ...] = ("fit", "tune", "test")
+        return {role: Rows(x, y, factors=f) for role, (x, y, f) in zip(roles, (fit, tune, test), strict=True)}
 
     def _drawn(self, factors: Tensor) -> Tensor:
         """The images ``(N, 1, side, side)``, uint8, for places in the lists of values ``(N, 5)``."""

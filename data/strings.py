@@ -97,7 +97,7 @@ class Strings(LitData):
             value_range=(0.0, len(tokenizer.vocabulary) - 1.0),
             vocabulary=tokenizer.vocabulary,
             pad=float(MARKS.index(PAD)),
-            codec=tokenizer,
+            tokenizer=tokenizer,
         )
 
     def load(self) -> dict[Role, Rows]:

@@ -1,25 +1,16 @@
 """The way from rows as the user writes them (strings, columns of a table) to raw tensors and back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from lit_ae.describe import Described
 
-
-class Codec(Described, ABC):
+class Codec(ABC):
     """What a model needs to take the user's own rows, where those are no numbers. It travels inside the model.
 
-    A codec makes the raw tensor ``(N, *spec.shape)``, which :class:`lit_ae.preprocessing.Preprocessing` brings to
-    model space. Its constructor's arguments are plain JSON values, by which it is saved: see :mod:`lit_ae.describe`.
-
-    Attributes:
-        row: what one row is called, for a served model's signature.
+    A codec makes the raw tensor, which :class:`lit_ae.preprocessing.Preprocessing` brings to model space.
     """
-
-    row: str
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -27,13 +18,13 @@ class Codec(Described, ABC):
         return ()
 
     @abstractmethod
-    def encode(self, rows: Sequence[Any]) -> Tensor:
-        """The user's rows as a raw tensor ``(N, *spec.shape)``.
+    def encode(self, rows: Any) -> Tensor:
+        """The user's rows as a raw tensor ``(N, ...)``.
 
         Raises:
             UserError: a row that can't be read, named by its place (from 0) and with what is wrong.
         """
 
     @abstractmethod
-    def decode(self, raw: Tensor) -> list[Any]:
-        """A raw tensor ``(N, *spec.shape)``, of any number type, as rows of the user's."""
+    def decode(self, raw: Tensor) -> Any:
+        """A raw tensor, of any number type, as rows of the user's."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lit_ae.codecs import Codec
+from lit_ae.describe import Described
 from lit_ae.errors import UserError
 
 PAD, END, UNKNOWN = "<pad>", "<end>", "<unknown>"
@@ -21,18 +22,17 @@ MARKS = (PAD, END, UNKNOWN)
 Self = TypeVar("Self", bound="Tokenizer")
 
 
-class Tokenizer(Codec):
+class Tokenizer(Described, Codec):
     """Cuts strings into tokens. The tokens of a string, joined, are that string, character by character.
 
     A row of ids is the string's tokens, the end mark, and padding. Tokens that the vocabulary lacks become
-    ``<unknown>``.
+    ``<unknown>``. It travels inside the model, as JSON: see :mod:`lit_ae.describe`.
 
     Args:
         tokens: the vocabulary without its marks, in the order of the ids.
         length: places in a row, that of the end mark included.
     """
 
-    row = "text"
     pattern: ClassVar[re.Pattern[str]]
 
     def __init__(self, tokens: Sequence[str], length: int):
@@ -142,7 +142,6 @@ class Smiles(Tokenizer):
     token each (Schwaller et al. 2018, section 3.2), everything else is one a character.
     """
 
-    row = "smiles"
     pattern = re.compile(r"\[[^\]]*\]|Br|Cl|%\d\d|%\(\d+\)|.", re.DOTALL)
 
     @property

@@ -60,13 +60,17 @@ DATA_SETS = Family("data set", "LitData", ("lit_ae/spec.py", "data/*.py"))
 NETWORKS = Family("network", "Network", ("lit_ae/networks/*.py",))
 LIKELIHOODS = Family("likelihood", "Likelihood", ("lit_ae/likelihoods/*.py",))
 CORRUPTIONS = Family("corruption", "Corruption", ("lit_ae/corruptions.py",))
+EXTRA_TERMS = Family("extra term", "ExtraTerm", ("lit_ae/extra_terms.py",))
 PRIORS = Family("prior", "Prior", ("lit_ae/latents.py", "lit_ae/priors.py"))
 AUGMENTATIONS = Family("augmentation", "Augmentation", ("lit_ae/augmentations.py",))
 SPARSITIES = Family("sparsity", "Sparsity", ("lit_ae/sparsity.py",))
 SCHEDULES = Family("schedule", "Schedule", ("lit_ae/schedules.py",))
 LEARNING_RATES = Family("learning-rate schedule", "LearningRateSchedule", ("lit_ae/optimization.py",))
 OPTIMIZERS = Family("optimizer", "Optimizer", ("torch/optim/*.py",))
-PARTS = (NETWORKS, LIKELIHOODS, CORRUPTIONS, PRIORS, AUGMENTATIONS, SPARSITIES, SCHEDULES, LEARNING_RATES, OPTIMIZERS)
+PARTS = (
+    *(NETWORKS, LIKELIHOODS, CORRUPTIONS, EXTRA_TERMS, PRIORS, AUGMENTATIONS, SPARSITIES),
+    *(SCHEDULES, LEARNING_RATES, OPTIMIZERS),
+)
 FAMILIES = (VARIANTS, DATA_SETS, *PARTS)
 _ROOTS = {"model": VARIANTS, "data": DATA_SETS}
 _NO_CLASS = {"none", "null", "true", "false", "inf", "nan"}

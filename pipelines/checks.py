@@ -7,6 +7,7 @@ from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder
 from pipelines.configuration import CommandLine
 from pipelines.judging.labels import check_label_efficiency
+from pipelines.judging.samples import check_samples
 from pipelines.processes import check_strategy
 
 
@@ -22,6 +23,7 @@ def check(line: CommandLine) -> None:
     line.datamodule.prepare_data()
     line.datamodule.setup("fit")
     check_label_efficiency(line.datamodule, line.option("evaluation"))
+    check_samples(line.model, line.datamodule, line.option("evaluation"))
     batches = math.ceil(line.datamodule.split_sizes["fit"] / line.datamodule.batch_size)
     check_validation(line.trainer, batches)
     line.model.check_schedules(epochs_of(line.trainer, batches))

@@ -10,12 +10,15 @@ from lit_ae.metrics.chunks import in_chunks
 from lit_ae.metrics.reconstruction import reconstruction_errors
 from lit_ae.module import LitAutoencoder
 from pipelines.judging.classes import judge_classes
+from pipelines.judging.compression import judge_compression
 from pipelines.judging.density import judge_density
 from pipelines.judging.factors import judge_factors
 from pipelines.judging.information import judge_information
 from pipelines.judging.labels import judge_label_efficiency
 from pipelines.judging.molecules import judge_molecules
+from pipelines.judging.own_figures import judge_own_figures
 from pipelines.judging.reconstruction import judge_denoising, judge_reconstruction
+from pipelines.judging.samples import judge_samples
 from pipelines.judging.strings import judge_strings
 from pipelines.judging.verdict import Verdict
 from pipelines.options import Evaluation
@@ -26,11 +29,14 @@ Judge = Callable[[LitAutoencoder, LitData, Evaluation, Verdict], None]
 JUDGES: tuple[Judge, ...] = (
     judge_reconstruction,
     judge_denoising,
+    judge_own_figures,
     judge_density,
     judge_information,
     judge_classes,
     judge_factors,
     judge_label_efficiency,
+    judge_samples,
+    judge_compression,
     judge_strings,
     judge_molecules,
 )

@@ -42,7 +42,11 @@ class Evaluation:
         label_efficiency: numbers of labels, such as [100, 1000, all], at which classifiers on the frozen code, on the
             same network from scratch, and on x itself are compared; costs many small trainings, none by default.
         label_draws: draws of the labelled rows, each with its own initial weights from scratch.
+        fid_samples: samples from the prior of which FID, precision and recall are measured; 0, the default, leaves them
+            out. They need the feature network that python -m pipelines.feature_network makes.
+        features: folder of the feature networks.
         drawn_strings: strings that are drawn from a generative model of molecules and judged; 0 leaves it out.
+        compression_rows: test images whose code is compressed, and compared with JPEG; 0 leaves it out.
     """
 
     def __init__(
@@ -54,19 +58,26 @@ class Evaluation:
         neighbours: int = 5,
         label_efficiency: list[int | Literal["all"]] = [],  # noqa: B006 - never changed, and shown as the default
         label_draws: int = 3,
+        fid_samples: int = 0,
+        features: str = "~/.cache/lit_ae/feature_networks",
+        compression_rows: int = 1000,
         drawn_strings: int = 1000,
     ):
-        if min(nll_samples, nll_rows, information_rows, probe_rows, neighbours, drawn_strings) < 0:
+        counts = (nll_samples, nll_rows, information_rows, probe_rows, neighbours, compression_rows, drawn_strings)
+        if min(counts) < 0:
             raise UserError(
-                "evaluation.nll_samples, nll_rows, information_rows, probe_rows, neighbours and drawn_strings must be "
-                "0 or more."
+                "evaluation.nll_samples, nll_rows, information_rows, probe_rows, neighbours, compression_rows and "
+                "drawn_strings must be 0 or more."
             )
+        if fid_samples < 0 or fid_samples == 1:
+            raise UserError(f"evaluation.fid_samples must be 0, or 2 or more, not {fid_samples}.")
         if any(count != "all" and count < 1 for count in label_efficiency) or label_draws < 1:
             raise UserError("evaluation.label_efficiency needs numbers above 0 or all, and label_draws at least 1.")
         self.nll_samples, self.nll_rows, self.information_rows = nll_samples, nll_rows, information_rows
         self.probe_rows, self.neighbours = probe_rows, neighbours
         self.label_efficiency, self.label_draws = label_efficiency, label_draws
         self.drawn_strings = drawn_strings
+        self.fid_samples, self.features, self.compression_rows = fid_samples, features, compression_rows
 
 
 class Stopping:

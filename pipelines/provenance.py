@@ -23,11 +23,12 @@ def describe_run(model: LitAutoencoder, data: LitData) -> tuple[str, str]:
     likelihood, spec = type(model.likelihood).__name__, data.spec
     name = f"{variant} {network} {model.latent_dim} {spec.name}"
     parameters = sum(p.numel() for p in model.parameters())
-    corrupted = f", input corrupted by {type(model.corruption).__name__}" if model.corruption else ""
+    beside = f", input corrupted by {type(model.corruption).__name__}" if model.corruption else ""
+    beside += f", extra terms {', '.join(model.extra_terms.identities)}" if model.extra_terms else ""
     made_up = " (synthetic data)" if spec.synthetic else ""
     description = (
         f"**{variant}** with a {network} network ({parameters:,} parameters), {model.latent_dim} latent dimensions, "
-        f"{likelihood} likelihood{corrupted}, on **{spec.name}**{made_up}: {sizes(data)}, "
+        f"{likelihood} likelihood{beside}, on **{spec.name}**{made_up}: {sizes(data)}, "
         f"binarize {spec.binarize}.{reading(data)}"
     )
     return name, description
@@ -61,10 +62,21 @@ def log_provenance(tracker: Tracker, line: CommandLine, is_resumed: bool) -> Non
     tracker.set_tags({**tags, "data": data.spec.name, "synthetic": str(data.spec.synthetic).lower(), **code_version()})
     if is_resumed:
         return
+    show_schema(tracker, data)
     tracker.log_params(flat_parameters(line))
-    roles = {"fit": "train", "tune": "validation", "test": "test"}
+    roles = {"fit": "train", "tune": "validation", "calibrate": "calibration", "test": "test"}
     counts = {roles[role]: count for role, count in data.split_sizes.items()}
     tracker.log_dataset(data.spec.name, data.digest, counts, f"{type(data).__name__}, {data.root}", data.spec.shape)
+
+
+def show_schema(tracker: Tracker, data: LitData) -> None:
+    """What was learned of a table's columns, in the terminal and as an artefact."""
+    if data.spec.schema is None:
+        return
+    page = tracker.directory / "schema.md"
+    page.write_text(data.spec.schema.to_markdown())
+    tracker.log_file(page)
+    print(f"\nColumns of {data.spec.name}\n{page.read_text()}")
 
 
 def flat_parameters(line: CommandLine) -> dict[str, str]:

@@ -11,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from lit_ae.spec import DataSpec
-from lit_ae.tokenizers import Tokenizer
 from pipelines.drawing import GREY, INK, RED, Array, name_axes, new_figure, save, to_numpy
 
 WIDTH, LINE = 11.0, 0.2  # inches of a picture, and of a line of text in it
@@ -40,8 +39,8 @@ def string_list(strings: Sequence[str], path: Path, title: str, notes: Sequence[
 
 def named(spec: DataSpec, ids: list[int]) -> list[str]:
     """The tokens that a row of ids stands for."""
-    if isinstance(spec.codec, Tokenizer):
-        return spec.codec.named(ids)
+    if spec.tokenizer:
+        return spec.tokenizer.named(ids)
     return [spec.vocabulary[number] for number in ids if number != spec.pad]
 
 

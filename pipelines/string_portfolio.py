@@ -30,7 +30,7 @@ def draw_strings(model: LitAutoencoder, data: LitData, verdict: Verdict, folder:
 
 def _strings(model: LitAutoencoder, x: torch.Tensor) -> list[str]:
     spec = model.spec
-    return spec.codec.decode(x) if spec.codec else ["".join(named(spec, ids)) for ids in x.long().tolist()]
+    return spec.tokenizer.decode(x) if spec.tokenizer else ["".join(named(spec, ids)) for ids in x.long().tolist()]
 
 
 @torch.no_grad()

@@ -15,6 +15,8 @@ from pipelines.tracking import Tracker
 COLUMNS = {"test": "model", "pca": "PCA", "random": "random", "ngrams": "n-grams"}
 """Whose figures stand beside each other, by the group of their keys."""
 
+ALARMS_TAG = "lit_ae.alarms"
+
 
 def table(figures: dict[str, float]) -> list[tuple[str, ...]]:
     """A row of heads; then each figure's name, the model's value, and those of the baselines (empty for none)."""
@@ -56,6 +58,14 @@ def print_summary(verdict: Verdict, tracker: Tracker, pictures: Path, model: Lit
     print(f"Model       runs:/{tracker.run_id}/model")
     print(f"Repeat      python -m pipelines.train --config runs:/{tracker.run_id}/config.yaml")
     print(f"Look        {ui_command()}")
+
+
+def tell_alarms(alarms: list[str], tracker: Tracker) -> None:
+    """What the training warns of: a line each, and all of them in the run's tag ``lit_ae.alarms``."""
+    for alarm in alarms:
+        print(f"Alarm       {alarm}")
+    if alarms:
+        tracker.set_tags({ALARMS_TAG: " ".join(alarms)})
 
 
 def ui_command() -> str:

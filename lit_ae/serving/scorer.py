@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_ae.errors import UserError
-from lit_ae.metrics.chunks import in_chunks
 from lit_ae.metrics.reconstruction import reconstruction_errors
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving.files import load
+from lit_ae.serving.frames import Frame, read_frame
 
 OUTPUTS = ("reconstruction", "latent", "error", "sample")
-IN_USERS_UNITS = ("reconstruction", "sample")
 PARAMETERS: dict[str, tuple[str, Any]] = {"output": ("string", OUTPUTS[0]), "seed": ("long", 0)}
 """The parameters of a prediction: MLflow's name of the type, and the default."""
 
@@ -27,7 +27,13 @@ class Scorer:
     ``params["output"]`` picks what comes back for ``(N, *spec.shape)`` rows: ``reconstruction`` (user's units),
     ``latent`` ``(N, latent_dim)``, ``error`` ``(N,)`` (mean squared error per feature, in model space; of strings, the
     share of tokens that come back wrong), or ``sample`` (N new samples from the prior, in user's units, drawn with
-    ``params["seed"]``). Where the data's rows are no numbers, the spec's codec takes and gives them: N strings.
+    ``params["seed"]``).
+
+    A model of strings takes a list or a column of them, and gives reconstructions and samples as strings.
+
+    A model of a table takes a frame, columns by name, and gives reconstructions and samples as one. A model of windows
+    answers for the row that a window ends at, and NaN (not scored) for the rows that none ends at; a reconstruction is
+    that of the window's last row, and samples are the last rows of sampled windows.
 
     Args:
         model: a trained model, ready to infer.
@@ -36,12 +42,12 @@ class Scorer:
     def __init__(self, model: LitAutoencoder):
         self.model = model
 
-    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> NDArray[Any]:
-        """The output asked for, as float32, or rows of the codec's.
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> NDArray[Any] | pd.DataFrame:
+        """The output asked for, as float32, a frame or strings.
 
         Args:
-            model_input: rows in the user's own units, ``(N, *spec.shape)``, or what the codec takes, as a list or a
-                table of one column; for ``sample`` only N counts.
+            model_input: rows in the user's own units, ``(N, *spec.shape)``, a frame or strings; for ``sample`` only N
+                counts.
             params: ``output`` and ``seed``.
 
         Raises:
@@ -49,25 +55,31 @@ class Scorer:
         """
         defaults = {name: default for name, (_, default) in PARAMETERS.items()}
         wanted = {**defaults, **(params or {})}
-        raw = self._checked(self._raw(model_input))
+        asked = self._read(model_input)
         output, seed = wanted["output"], int(wanted["seed"])
         if output not in OUTPUTS:
             raise _refusal(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}.")
-        answer = self._sample(len(raw), seed) if output == "sample" else in_chunks(getattr(self, f"_{output}"), raw)
-        codec = self.model.spec.codec
-        if codec is not None and output in IN_USERS_UNITS:
-            return np.array(codec.decode(answer), dtype=object)
-        return answer.numpy()
+        if output == "sample":
+            return self._told(self._sample(len(asked.raw), seed).numpy())
+        answers = asked.answer(getattr(self, f"_{output}"))
+        return self._told(answers) if output == "reconstruction" else answers
 
-    def _raw(self, model_input: Any) -> Tensor:
-        """What came in, as numbers."""
-        codec = self.model.spec.codec
-        if codec is None:
-            return torch.as_tensor(model_input).float()
+    def _read(self, model_input: Any) -> Frame:
+        spec = self.model.spec
         try:
-            return codec.encode(np.asarray(model_input, dtype=object).ravel().tolist()).float()
+            if spec.schema is not None:
+                return read_frame(model_input, spec, spec.schema)
+            if spec.tokenizer is not None:
+                return Frame(spec.tokenizer.encode(np.asarray(model_input, dtype=object).ravel().tolist()), None)
+            return Frame(self._checked(torch.as_tensor(model_input).float()), None)
         except UserError as mistake:
             raise _refusal(str(mistake)) from mistake
+
+    def _told(self, raw: NDArray[Any]) -> NDArray[Any] | pd.DataFrame:
+        """Rows in the user's own form."""
+        codec = self.model.spec.codec
+        rows = raw if codec is None else codec.decode(torch.from_numpy(raw))
+        return np.array(rows, dtype=object) if isinstance(rows, list) else rows
 
     def _checked(self, raw: Tensor) -> Tensor:
         shape = self.model.spec.shape
@@ -83,7 +95,12 @@ class Scorer:
 
     def _reconstruction(self, raw: Tensor) -> Tensor:
         preprocessing = self.model.spec.preprocessing
-        return preprocessing.invert(self.model(preprocessing.apply(raw)))
+        return self._rows(preprocessing.invert(self.model(preprocessing.apply(raw))))
+
+    def _rows(self, raw: Tensor) -> Tensor:
+        """Of a window of a table its last row; anything else as it is."""
+        spec = self.model.spec
+        return raw[:, -1] if spec.schema is not None and len(spec.shape) > 1 else raw
 
     def _error(self, raw: Tensor) -> Tensor:
         x = self.model.spec.preprocessing.apply(raw)
@@ -96,7 +113,7 @@ class Scorer:
         if not 0 <= seed < 2**63:
             raise _refusal(f"seed must lie between 0 and 2**63 - 1, and is {seed}.")
         drawn = self.model.sample(count, torch.Generator().manual_seed(seed))
-        return self.model.spec.preprocessing.invert(drawn)
+        return self._rows(self.model.spec.preprocessing.invert(drawn))
 
 
 def _load_pyfunc(path: str) -> Scorer:

@@ -11,7 +11,8 @@ from pipelines.options import Evaluation
 def judge_classes(model: LitAutoencoder, data: LitData, asked: Evaluation, verdict: Verdict) -> None:
     """The linear probe and the nearest neighbours on the code, with PCA's beside them, for data with labels."""
     fit, test = data.split("fit"), data.split("test")
-    if not asked.probe_rows or fit.y is None or test.y is None:
+    has_all_classes = data.rows["test"].anomaly is None
+    if not asked.probe_rows or not has_all_classes or fit.y is None or test.y is None:
         return
     x, y = fit.x[: asked.probe_rows], fit.y[: asked.probe_rows]
     codes = {

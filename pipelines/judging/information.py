@@ -33,6 +33,6 @@ def judge_information(model: LitAutoencoder, data: LitData, asked: Evaluation, v
     kl = latent.kl_per_dimension().sum(1).mean().item()
     verdict.add("test", {"aggregate_mi": information, "aggregate_kl": kl - information})
     verdict.protocol["aggregate_mi"] = (
-        f"I(x; z), nats that a draw z from q(z|x) tells of which of {len(x)} test rows x is, with the mean of their q(z|x) as "
-        f"q(z): at most {math.log(len(x)):.2f}; aggregate_kl is KL(q(z) || p(z)), what is left of their mean KL"
+        f"I(x; z), nats that a draw z from q(z|x) tells of which of {len(x)} test rows x is, with the mean of their "
+        f"q(z|x) as q(z): at most {math.log(len(x)):.2f}; aggregate_kl is KL(q(z) || p(z)), the rest of their mean KL"
     )

@@ -54,7 +54,7 @@ def test_a_text_file_is_ids_that_come_back(tmp_path: Path) -> None:
     assert (made.spec.kind, made.spec.shape, made.spec.name) == ("sequence", (4,), "some")
     assert made.spec.value_range == (0, len(MARKS) + 3)
     for role, rows in made.rows.items():
-        assert made.spec.codec.decode(rows.raw) == made.strings(role)
+        assert made.spec.tokenizer.decode(rows.raw) == made.strings(role)
         assert torch.equal(made.split(role).x, rows.raw.float())
     assert made.example() == made.strings("test")[:3]
 
@@ -129,7 +129,7 @@ def test_molecules_are_canonical_and_the_others_counted(tmp_path: Path, cache: P
     texts = [text for texts in made.texts.values() for text in texts]
     assert texts.count("CCO") == 2
     for role in ("fit", "tune", "test"):
-        assert made.spec.codec.decode(made.rows[role].raw) == made.strings(role)
+        assert made.spec.tokenizer.decode(made.rows[role].raw) == made.strings(role)
 
 
 def test_properties_are_rdkits_and_are_kept(tmp_path: Path, cache: Path) -> None:

@@ -38,7 +38,7 @@ def letters(texts: list[str] = TEXTS) -> tuple[DataSpec, torch.Tensor]:
         (0, size - 1),
         vocabulary=made.vocabulary,
         pad=0,
-        codec=made,
+        tokenizer=made,
     )
     return spec, made.encode(texts).float()
 
@@ -67,7 +67,7 @@ def test_padding_costs_no_nats() -> None:
 @given(st.lists(st.text("abcd", min_size=1, max_size=6), min_size=1, max_size=8), st.integers(1, 5))
 def test_ngrams_say_only_what_followed_in_training(texts: list[str], order: int) -> None:
     spec, rows = letters(texts)
-    assert spec.codec is not None
+    assert spec.tokenizer is not None
     seen = Counter(tuple(f"{text}.")[max(0, i - order + 1) : i + 1] for text in texts for i in range(len(text) + 1))
     counted = {
         (*(spec.vocabulary[token] for token in before), spec.vocabulary[last].replace(END, ".")): count
@@ -76,15 +76,15 @@ def test_ngrams_say_only_what_followed_in_training(texts: list[str], order: int)
     }
     assert counted == seen
     for drawn in NGrams(rows, order, END_ID).sample(20).long().tolist():
-        text = spec.codec.decode(torch.tensor([drawn]))[0]
+        text = spec.tokenizer.decode(torch.tensor([drawn]))[0]
         ended = f"{text}." if END_ID in drawn else text
         assert all(tuple(ended[max(0, i - order + 1) : i + 1]) in seen for i in range(len(ended)))
 
 
 def test_ngrams_of_full_order_give_training_strings_in_their_shares() -> None:
     spec, rows = letters(["a", "a", "a", "bb"])
-    assert spec.codec is not None
-    drawn = Counter(spec.codec.decode(NGrams(rows, 9, END_ID).sample(2000)))
+    assert spec.tokenizer is not None
+    drawn = Counter(spec.tokenizer.decode(NGrams(rows, 9, END_ID).sample(2000)))
     assert set(drawn) == {"a", "bb"}
     assert drawn["a"] / 2000 == pytest.approx(0.75, abs=0.04)
 

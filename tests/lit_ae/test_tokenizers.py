@@ -109,9 +109,9 @@ def test_a_molecule_without_selfies_is_named() -> None:
 def test_it_travels_in_the_spec_as_json(kind: type[Tokenizer]) -> None:
     tokenizer = kind.fit(MOLECULES)
     vocabulary = tokenizer.vocabulary
-    spec = DataSpec("x", "sequence", (9,), Rescale(0, 1), vocabulary=vocabulary, pad=0, codec=tokenizer)
+    spec = DataSpec("x", "sequence", (9,), Rescale(0, 1), vocabulary=vocabulary, pad=0, tokenizer=tokenizer)
     again = DataSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
-    assert type(again.codec) is kind
-    assert again.codec.vocabulary == vocabulary
-    assert torch.equal(again.codec.encode(MOLECULES), tokenizer.encode(MOLECULES))
+    assert type(again.tokenizer) is kind
+    assert again.tokenizer.vocabulary == vocabulary
+    assert torch.equal(again.tokenizer.encode(MOLECULES), tokenizer.encode(MOLECULES))
     assert again.to_dict() == spec.to_dict()

@@ -88,4 +88,4 @@ def test_only_a_model_of_molecules_needs_rdkit(directory: Path, data: SMILES) ->
 def test_a_model_of_images_loads_without_rdkit(tmp_path: Path) -> None:
     packed = pack(VAE, Digits(), tmp_path / "model")
     described = json.loads((packed.directory / "data" / "autoencoder" / "model.json").read_text())
-    assert described["spec"]["codec"] is None
+    assert described["spec"]["tokenizer"] is None
