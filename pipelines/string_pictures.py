@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from lit_ae.spec import DataSpec
@@ -65,20 +65,26 @@ def _write(panel: Axes, height: float, line: Sequence[tuple[str, str]]) -> None:
 
 
 def molecule_grid(rows: Sequence[Sequence[str]], path: Path, notes: Sequence[Sequence[str]]) -> Path:
-    """Rows of molecules drawn by RDKit from their SMILES, a note below each; an empty cell for what is none."""
-    from rdkit.Chem import Mol
+    """Rows of molecules, all of one length, drawn by RDKit from their SMILES; a note below each, and alone for none."""
     from rdkit.Chem.Draw import rdMolDraw2D
 
     from lit_ae.molecules import molecule
 
-    columns = max(map(len, rows))
     width, height = CELL
-    canvas = rdMolDraw2D.MolDraw2DCairo(columns * width, len(rows) * height, width, height)
-    found = [molecule(smiles) or Mol() for row in rows for smiles in row]
-    canvas.DrawMolecules(found, legends=[note for row in notes for note in row])
+    canvas = rdMolDraw2D.MolDraw2DCairo(len(rows[0]) * width, len(rows) * height, width, height)
+    found = [molecule(smiles) for row in rows for smiles in row]
+    legends = [note for row in notes for note in row]
+    canvas.drawOptions().fixedBondLength = 25  # pixels
+    canvas.DrawMolecules(found, legends=legends)
     canvas.FinishDrawing()
+    image = Image.open(BytesIO(canvas.GetDrawingText())).convert("RGB")
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(16)
+    for place, note in enumerate(legends):
+        if found[place] is None:
+            down, across = divmod(place, len(rows[0]))
+            pen.text(((across + 0.5) * width, (down + 0.5) * height), note, GREY, font, "mm")
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.open(BytesIO(canvas.GetDrawingText())).save(path)
+    image.save(path)
     return path
 
 
