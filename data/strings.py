@@ -65,6 +65,10 @@ class Strings(LitData):
         """The normalised string of each row of a role."""
         return self.texts[role][: len(self.rows[role].raw)]
 
+    def example(self, rows: int = 3) -> list[str]:
+        """The first test strings, tokens that the vocabulary lacks among them."""
+        return self.strings("test")[:rows]
+
     @cached_property
     def texts(self) -> dict[Role, list[str]]:
         """The strings of each role that are not too long, in the order of the rows."""

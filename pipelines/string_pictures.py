@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -74,7 +75,8 @@ def molecule_grid(rows: Sequence[Sequence[str]], path: Path, notes: Sequence[Seq
     canvas = rdMolDraw2D.MolDraw2DCairo(len(rows[0]) * width, len(rows) * height, width, height)
     found = [molecule(smiles) for row in rows for smiles in row]
     legends = [note for row in notes for note in row]
-    canvas.drawOptions().fixedBondLength = 25  # pixels
+    options: Any = canvas.drawOptions()
+    options.fixedBondLength = 25  # pixels
     canvas.DrawMolecules(found, legends=legends)
     canvas.FinishDrawing()
     image = Image.open(BytesIO(canvas.GetDrawingText())).convert("RGB")
