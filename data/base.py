@@ -116,6 +116,7 @@ class LitData(L.LightningDataModule, ABC):
     def digest(self) -> str:
         """SHA-256 (hex) of the raw rows, their labels, factors and roles. The order of training has no part in it."""
         sha = hashlib.sha256()
+        sha.update(" ".join(self.spec.vocabulary).encode())
         for role, rows in self.rows.items():
             for name, tensor in rows._asdict().items():
                 if tensor is not None:
@@ -125,10 +126,10 @@ class LitData(L.LightningDataModule, ABC):
         return sha.hexdigest()
 
     def example(self, rows: int = 3) -> Any:
-        """The first test rows in the user's own form: an array ``(rows, *spec.shape)``, or a frame for a table."""
+        """The first test rows in the user's own form: an array ``(rows, *spec.shape)``, or a frame, or strings."""
         raw = self.rows["test"].raw[:rows]
-        schema = self.spec.schema
-        return raw.numpy() if schema is None else schema.decode(raw)
+        codec = self.spec.codec
+        return raw.numpy() if codec is None else codec.decode(raw)
 
     def optimal_scores(self, rows: Rows) -> Tensor | None:
         """The anomaly scores ``(N,)`` that no others can beat, where the data's own distribution is known."""

@@ -45,6 +45,7 @@ class Evaluation:
         fid_samples: samples from the prior of which FID, precision and recall are measured; 0, the default, leaves them
             out. They need the feature network that python -m pipelines.feature_network makes.
         features: folder of the feature networks.
+        drawn_strings: strings that are drawn from a generative model of molecules and judged; 0 leaves it out.
         compression_rows: test images whose code is compressed, and compared with JPEG; 0 leaves it out.
     """
 
@@ -60,11 +61,13 @@ class Evaluation:
         fid_samples: int = 0,
         features: str = "~/.cache/lit_ae/feature_networks",
         compression_rows: int = 1000,
+        drawn_strings: int = 1000,
     ):
-        if min(nll_samples, nll_rows, information_rows, probe_rows, neighbours, compression_rows) < 0:
+        counts = (nll_samples, nll_rows, information_rows, probe_rows, neighbours, compression_rows, drawn_strings)
+        if min(counts) < 0:
             raise UserError(
-                "evaluation.nll_samples, nll_rows, information_rows, probe_rows, neighbours and compression_rows must "
-                "be 0 or more."
+                "evaluation.nll_samples, nll_rows, information_rows, probe_rows, neighbours, compression_rows and "
+                "drawn_strings must be 0 or more."
             )
         if fid_samples < 0 or fid_samples == 1:
             raise UserError(f"evaluation.fid_samples must be 0, or 2 or more, not {fid_samples}.")
@@ -73,6 +76,7 @@ class Evaluation:
         self.nll_samples, self.nll_rows, self.information_rows = nll_samples, nll_rows, information_rows
         self.probe_rows, self.neighbours = probe_rows, neighbours
         self.label_efficiency, self.label_draws = label_efficiency, label_draws
+        self.drawn_strings = drawn_strings
         self.fid_samples, self.features, self.compression_rows = fid_samples, features, compression_rows
 
 
