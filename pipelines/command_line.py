@@ -11,6 +11,7 @@ import yaml
 
 from lit_ae.errors import UserError
 from pipelines.catalogue import Catalogue, check_value, flatten
+from pipelines.options import GROUPS
 from pipelines.rank import is_rank_zero
 from pipelines.signatures import Parameter, Sources
 from pipelines.values import closest
@@ -35,8 +36,8 @@ class Request(NamedTuple):
 
 def grouped_options() -> dict[str, Parameter]:
     """The command's own options that stand in groups, such as ``evaluation.nll_samples``."""
-    sources = Sources([ROOT / "pipelines" / "options.py"], "object")
-    groups = {"tracking": "Tracking", "evaluation": "Evaluation", "early_stopping": "Stopping"}
+    sources = Sources([ROOT / "pipelines" / "options.py", ROOT / "lit_ae" / "detection" / "settings.py"], "object")
+    groups = {group: made.__name__ for group, made in GROUPS.items()}
     return {
         f"{group}.{parameter.name}": parameter
         for group, name in groups.items()

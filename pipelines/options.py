@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from lit_ae.detection.settings import DetectionSettings
 from lit_ae.errors import UserError
 
 
@@ -94,4 +95,4 @@ class Stopping:
         self.patience, self.min_delta = patience, min_delta
 
 
-GROUPS = {"tracking": Tracking, "evaluation": Evaluation, "early_stopping": Stopping}
+GROUPS = {"tracking": Tracking, "evaluation": Evaluation, "early_stopping": Stopping, "detection": DetectionSettings}
