@@ -64,7 +64,8 @@ def evaluate(model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.
         _judge_denoising(model, test.x, verdict)
     if isinstance(model.posterior(test.x[:1].to(model.device)), DiagonalGaussian):
         _judge_density(model, test.x, asked, verdict)
-    if asked.probe_rows and fit.y is not None and test.y is not None:
+    knows_all_classes = data.rows["test"].anomaly is None
+    if asked.probe_rows and knows_all_classes and fit.y is not None and test.y is not None:
         _judge_probe(model, fit, test, pca, asked.probe_rows, verdict)
     return verdict
 

@@ -54,7 +54,7 @@ def log_provenance(tracker: Tracker, line: CommandLine, is_resumed: bool) -> Non
     if is_resumed:
         return
     tracker.log_params(flat_parameters(line))
-    roles = {"fit": "train", "tune": "validation", "test": "test"}
+    roles = {"fit": "train", "tune": "validation", "calibrate": "calibration", "test": "test"}
     counts = {roles[role]: count for role, count in data.split_sizes.items()}
     tracker.log_dataset(data.spec.name, data.digest, counts, f"{type(data).__name__}, {data.root}", data.spec.shape)
 
@@ -76,6 +76,7 @@ def flat_parameters(line: CommandLine) -> dict[str, str]:
     flat["model/parameters"] = str(sum(p.numel() for p in line.model.parameters()))
     flat["data/digest"] = line.datamodule.digest
     flat |= {f"data/rows/{role}": str(count) for role, count in line.datamodule.split_sizes.items()}
+    flat |= {f"data/left_out/{reason}": str(count) for reason, count in line.datamodule.left_out.items()}
     return {name: value[:6000] for name, value in flat.items()}
 
 
