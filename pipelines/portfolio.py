@@ -11,7 +11,7 @@ from lit_ae.metrics.chunks import in_chunks
 from lit_ae.module import LitAutoencoder
 from pipelines import pictures
 from pipelines.callbacks import draw_reconstructions
-from pipelines.evaluation import Verdict
+from pipelines.judging.verdict import Verdict
 from pipelines.tracking import Tracker
 
 STEPS = 10

@@ -8,7 +8,7 @@ import mlflow
 from data.base import LitData
 from lit_ae.module import LitAutoencoder
 from pipelines.command_line import ROOT
-from pipelines.evaluation import Verdict
+from pipelines.judging.verdict import Verdict
 from pipelines.provenance import NOTE
 from pipelines.tracking import Tracker
 

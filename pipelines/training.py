@@ -26,7 +26,8 @@ from pipelines.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
 from pipelines.checks import check
 from pipelines.command_line import Request
 from pipelines.configuration import CommandLine, configure, trainer_of
-from pipelines.evaluation import Verdict, evaluate
+from pipelines.evaluation import evaluate
+from pipelines.judging.verdict import Verdict
 from pipelines.mistakes import explained
 from pipelines.portfolio import draw_portfolio
 from pipelines.processes import end_process_group, minding_the_others
