@@ -33,12 +33,29 @@ class Evaluation:
         nll_samples: importance samples a row for the estimate of -log p(x); 0 leaves it out.
         nll_rows: test rows used for it; 0 for all.
         probe_rows: training rows of the linear probe on the code; 0 leaves it out.
+        baseline_rows: most training rows that each classical detector beside the model is fitted on; 0 leaves them out.
+        bootstrap: draws of the interval of the average precision; 0 leaves it out.
+        longest_buffer: rows around an event that VUS-PR forgives, and of the stretches that the bootstrap of a series
+            draws.
     """
 
-    def __init__(self, nll_samples: int = 100, nll_rows: int = 0, probe_rows: int = 10_000):
-        if min(nll_samples, nll_rows, probe_rows) < 0:
-            raise UserError("evaluation.nll_samples, nll_rows and probe_rows must be 0 or more.")
+    def __init__(
+        self,
+        nll_samples: int = 100,
+        nll_rows: int = 0,
+        probe_rows: int = 10_000,
+        baseline_rows: int = 10_000,
+        bootstrap: int = 1000,
+        longest_buffer: int = 100,
+    ):
+        if min(nll_samples, nll_rows, probe_rows, baseline_rows, bootstrap) < 0:
+            raise UserError(
+                "evaluation.nll_samples, nll_rows, probe_rows, baseline_rows and bootstrap must be 0 or more."
+            )
+        if longest_buffer < 1:
+            raise UserError(f"evaluation.longest_buffer must be at least 1, not {longest_buffer}.")
         self.nll_samples, self.nll_rows, self.probe_rows = nll_samples, nll_rows, probe_rows
+        self.baseline_rows, self.bootstrap, self.longest_buffer = baseline_rows, bootstrap, longest_buffer
 
 
 class Stopping:

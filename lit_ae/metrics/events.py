@@ -99,7 +99,7 @@ def volume_under_precision_recall(
 def _distance_to(anomaly: Booleans, entity: Integers | None) -> Floats:
     """Rows to the nearest anomalous one of the same entity; infinite where there is none."""
     distance = np.full(len(anomaly), np.inf)
-    cuts = [] if entity is None else np.flatnonzero(np.diff(entity)) + 1
+    cuts: list[int] = [] if entity is None else (np.flatnonzero(np.diff(entity)) + 1).tolist()
     for rows in np.split(np.arange(len(anomaly)), cuts):
         events = rows[anomaly[rows]]
         if len(events):
