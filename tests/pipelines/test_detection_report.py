@@ -129,5 +129,6 @@ def test_pictures_can_be_looked_at(labels, said, tmp_path):
     for path in drawn:
         with Image.open(path) as image:
             assert image.format == "PNG"
-            assert 300 < image.width < 2600 and 200 < image.height < 2600
+            assert 300 < image.width < 2600
+            assert 200 < image.height < 2600
             assert np.ptp(np.asarray(image.convert("L"))) > 50
