@@ -32,7 +32,8 @@ def draw_portfolio(
     test = data.split("test")
     drawn = [draw_reconstructions(model, test.x[:10], folder / "reconstructions.png", "test split")]
     measures = model.measures()
-    drawn.append(_learning_curves(history, measures.unit_of if measures else {}, folder, what))
+    if history:
+        drawn.append(_learning_curves(history, measures.unit_of if measures else {}, folder, what))
     drawn.append(
         pictures.error_histogram(
             verdict.errors,

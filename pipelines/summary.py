@@ -37,18 +37,25 @@ def write_figures(verdict: Verdict, tracker: Tracker, description: str) -> None:
 
 def print_summary(verdict: Verdict, tracker: Tracker, pictures: Path, model: LitAutoencoder, data: LitData) -> None:
     """What a user wants to know at the end, and what to type next."""
+    print_figures(
+        verdict, f"{type(model).__name__} on {data.spec.name}, test split ({data.split_sizes['test']:,} rows)"
+    )
+    print(f"\nPictures    {pictures}")
+    print(f"Model       runs:/{tracker.run_id}/model")
+    print(f"Repeat      python -m pipelines.train --config runs:/{tracker.run_id}/config.yaml")
+    print(f"Look        {ui_command()}")
+
+
+def print_figures(verdict: Verdict, heading: str) -> None:
+    """The table of :func:`table` below a heading, and the protocol."""
     rows = table(verdict.figures)
     width = max(len(name) for name, _, _ in rows)
-    print(f"\n{type(model).__name__} on {data.spec.name}, test split ({data.split_sizes['test']:,} rows)")
+    print(f"\n{heading}")
     print(f"  {'':{width}}  {'model':>10}  {'PCA':>10}")
     for name, value, pca in rows:
         print(f"  {name:{width}}  {value:>10}  {pca:>10}")
     for name, text in verdict.protocol.items():
         print(f"  {name}: {text}")
-    print(f"\nPictures    {pictures}")
-    print(f"Model       runs:/{tracker.run_id}/model")
-    print(f"Repeat      python -m pipelines.train --config runs:/{tracker.run_id}/config.yaml")
-    print(f"Look        {ui_command()}")
 
 
 def ui_command() -> str:
