@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
 from lit_ae.errors import UserError
-from pipelines.row_files import writer
+
+PARQUET = (".parquet", ".pq")
 
 
 class Parts:
@@ -57,10 +59,11 @@ class Parts:
         draft = self.folder / self.result.name
         paths, rows = sorted(self.folder.glob("*.parquet")), 0
         with _writable(self.result):
-            with writer(draft, parquet.read_schema(paths[0])) as append:
+            write = parquet.ParquetWriter if self.result.name.endswith(PARQUET) else csv.CSVWriter
+            with write(draft, parquet.read_schema(paths[0])) as whole:
                 for path in paths:
                     table = parquet.read_table(path)
-                    append(table)
+                    whole.write_table(table)
                     rows += len(table)
             draft.replace(self.result)
             shutil.rmtree(self.folder)
