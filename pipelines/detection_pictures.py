@@ -28,9 +28,28 @@ from pipelines.drawing import (
     short,
 )
 from pipelines.judging.anomalies import Labels, Said
+from pipelines.judging.detection import MODEL, Detection
 
 MOST_POINTS = 1500
 MOST_ENTITIES = 5
+
+
+def draw_detection(detection: Detection, folder: Path, what: str) -> list[Path]:
+    """All of them: ROC, precision and recall, scores, time line, confusion matrix."""
+    said, labels, own = detection.said, detection.labels, detection.said[MODEL]
+    drawn = [
+        score_histogram(own, labels, folder / "scores.png", f"{what}: scores of test rows"),
+        time_line(own, labels, folder / "time_line.png", f"{what}: test scores and alarms"),
+    ]
+    if own.alarm is not None:
+        title = f"{what}: alarms, {own.alarm[~labels.anomaly].mean():.2%} of normal test rows"
+        drawn.append(confusion(own, labels, folder / "confusion.png", title))
+    if labels.has_both:
+        shown = {name: one for name, one in said.items() if name not in ("always_alarm", "time_index")}
+        drawn.append(roc_curves(shown, labels, folder / "roc.png", f"{what}: anomalies found for false alarms"))
+        title = f"{what}: how many alarms are right"
+        drawn.append(precision_recall_curves(shown, labels, folder / "precision_recall.png", title))
+    return drawn
 
 
 def roc_curves(said: Mapping[str, Said], labels: Labels, path: Path, title: str) -> Path:

@@ -1,5 +1,6 @@
 """What labels and a detector say of the same rows, and every figure that follows."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -102,7 +103,7 @@ def detection_figures(said: Said, labels: Labels, asked: Evaluation) -> dict[str
         figures |= alarm_figures(said.alarm, labels.anomaly)
     if labels.family is not None:
         found = family_figures(said.score, said.alarm, labels.anomaly, labels.family, labels.families)
-        figures |= {f"family/{name}/{key}": value for name, own in found.items() for key, value in own.items()}
+        figures |= {f"family/{named(name)}/{key}": value for name, own in found.items() for key, value in own.items()}
     return figures | _series_figures(said, labels, asked)
 
 
@@ -144,6 +145,11 @@ def protocol_of(labels: Labels, asked: Evaluation) -> dict[str, str]:
             f"alarms on successive rows count as one, in a {unit} of one entity; false: no row is anomalous"
         )
     return said
+
+
+def named(family: str) -> str:
+    """A family's name as part of a metric's key."""
+    return re.sub(r"[^\w. -]", "_", family)
 
 
 def _plain(values: Tensor | None) -> np.ndarray | None:

@@ -8,7 +8,6 @@ from scipy.stats import beta
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from lit_ae.metrics.alarms import alarm_figures, clopper_pearson, family_figures
-from lit_ae.metrics.attribution import hit_rate
 from lit_ae.metrics.events import event_figures, point_adjusted, runs, volume_under_precision_recall
 from lit_ae.metrics.ranking import average_precision_interval, best_f1, ranking_figures
 
@@ -176,11 +175,3 @@ def test_the_volume_forgives_an_alarm_that_is_a_little_early():
     shown = [volume_under_precision_recall(s, anomaly, None, 40) for s in (anomaly.astype(float), early, never)]
     assert shown[0] > shown[1] > 5 * shown[2]
     assert shown[1] > average_precision_score(anomaly, early)
-
-
-def test_the_hit_rate_counts_true_features_among_the_top_ones():
-    spiked = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]], bool)
-    contribution = np.array([[5.0, 1, 3, 0], [2, 1, 1, 1], [9, 9, 9, 9]])
-    assert hit_rate(contribution, spiked) == pytest.approx((0.5 + 1) / 2)
-    assert hit_rate(np.ones((2, 4)), spiked[:2]) == 0
-    assert hit_rate(spiked.astype(float), spiked) == 1
