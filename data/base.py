@@ -5,11 +5,11 @@ import os
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning as L
 
-from data.loading import GlobalBatchSampler, TensorLoader, TensorSplit, draw_binary
+from data.loading import Split, TensorLoader, TensorSplit, draw_binary
 from data.roles import Role, Rows, require_normals, without_repeats
 from lit_ae.errors import UserError
 from lit_ae.randomness import run_seed
@@ -28,6 +28,7 @@ class LitData(L.LightningDataModule, ABC):
     Attributes:
         families: names of the kinds of anomaly; empty where they are not told apart.
         left_out: how many rows were left out, by reason.
+        noticed: how many rows are peculiar without being left out, by what they are.
 
     Args:
         root: folder of the data files; by default what the environment variable LIT_AE_DATA says, or else
@@ -54,6 +55,7 @@ class LitData(L.LightningDataModule, ABC):
         self.batch_size, self.seed, self.fit_rows = batch_size, seed, fit_rows
         self.families: tuple[str, ...] = ()
         self.left_out: dict[str, int] = {}
+        self.noticed: dict[str, int] = {}
         self._splits: dict[Role, TensorSplit] = {}
         self._train_loader: TensorLoader | None = None
         self._position: dict[str, int] | None = None
@@ -112,6 +114,12 @@ class LitData(L.LightningDataModule, ABC):
                     sha.update(tensor.contiguous().flatten().numpy().data)
         return sha.hexdigest()
 
+    def example(self, rows: int = 3) -> Any:
+        """The first test rows in the user's own form: an array ``(rows, *spec.shape)``, or a frame for a table."""
+        raw = self.rows["test"].raw[:rows]
+        schema = self.spec.schema
+        return raw.numpy() if schema is None else schema.decode(raw)
+
     def split(self, role: Role) -> TensorSplit:
         """The rows of one role for evaluation, in model space. What is dynamic in training was drawn here once.
 
@@ -139,7 +147,7 @@ class LitData(L.LightningDataModule, ABC):
 
     def train_dataloader(self) -> TensorLoader:
         """The training rows, in an order of its own for every epoch."""
-        self._train_loader = self._loader(self._split_for_training("fit"), shuffle=True)
+        self._train_loader = self._loader(self.training_split(), shuffle=True)
         if self._position is not None:
             self._train_loader.load_state_dict(self._position)
             self._position = None
@@ -164,15 +172,19 @@ class LitData(L.LightningDataModule, ABC):
         """The test rows, in order."""
         return self._loader(self.split("test"), shuffle=False)
 
+    def training_split(self) -> Split:
+        """The rows to train on, in model space."""
+        return self._split_for_training("fit")
+
     def _split_for_training(self, role: Role) -> TensorSplit:
         rows, spec = self.rows[role], self.spec
         binarize: Literal["none", "dynamic"] = "dynamic" if spec.binarize == "dynamic" else "none"
         return TensorSplit(spec.preprocessing.apply(rows.raw), rows.y, binarize)
 
-    def _loader(self, split: TensorSplit, shuffle: bool) -> TensorLoader:
+    def _loader(self, split: Split, shuffle: bool) -> TensorLoader:
         seed = run_seed() if self.seed is None else self.seed
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return TensorLoader(split, GlobalBatchSampler(len(split), self.batch_size, shuffle, seed, rank, world_size))
+        return TensorLoader(split, split.sampler(self.batch_size, shuffle, seed, rank, world_size))
 
 
 def require_at_least(option: str, value: int, lowest: int) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from lit_ae.preprocessing import Preprocessing
+from lit_ae.schema import Schema
 
 Kind = Literal["image", "table", "series", "sequence"]
 Binarize = Literal["none", "dynamic", "threshold"]
@@ -24,6 +25,8 @@ class DataSpec:
         vocabulary: the tokens of a sequence, in the order of their ids.
         pad: what fills places after the end: the id of a token, or for a series the value of every feature of a step;
             None where all samples are of one length.
+        schema: the columns of a table; None where the user's units are tensors. A served model with a schema takes
+            frames.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class DataSpec:
         synthetic: bool = False,
         vocabulary: tuple[str, ...] = (),
         pad: float | None = None,
+        schema: Schema | None = None,
     ):
         self.name, self.kind, self.shape = name, kind, tuple(shape)
         self.preprocessing = preprocessing
@@ -45,7 +49,7 @@ class DataSpec:
         if value_range is not None:
             self.value_range = (value_range[0], value_range[1])
         self.binarize, self.classes, self.synthetic = binarize, tuple(classes), synthetic
-        self.vocabulary, self.pad = tuple(vocabulary), pad
+        self.vocabulary, self.pad, self.schema = tuple(vocabulary), pad, schema
 
     @property
     def features(self) -> int:
@@ -58,8 +62,10 @@ class DataSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values from which :meth:`from_dict` makes an equal spec."""
         plain = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
-        return {**plain, "preprocessing": self.preprocessing.to_dict()}
+        schema = self.schema.to_dict() if self.schema else None
+        return {**plain, "preprocessing": self.preprocessing.to_dict(), "schema": schema}
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> "DataSpec":
-        return cls(**{**state, "preprocessing": Preprocessing.from_dict(state["preprocessing"])})
+        schema = Schema.from_dict(state["schema"]) if state.get("schema") else None
+        return cls(**{**state, "preprocessing": Preprocessing.from_dict(state["preprocessing"]), "schema": schema})

@@ -53,10 +53,21 @@ def log_provenance(tracker: Tracker, line: CommandLine, is_resumed: bool) -> Non
     tracker.set_tags({**tags, "data": data.spec.name, "synthetic": str(data.spec.synthetic).lower(), **code_version()})
     if is_resumed:
         return
+    show_schema(tracker, data)
     tracker.log_params(flat_parameters(line))
     roles = {"fit": "train", "tune": "validation", "calibrate": "calibration", "test": "test"}
     counts = {roles[role]: count for role, count in data.split_sizes.items()}
     tracker.log_dataset(data.spec.name, data.digest, counts, f"{type(data).__name__}, {data.root}", data.spec.shape)
+
+
+def show_schema(tracker: Tracker, data: LitData) -> None:
+    """What was learned of a table's columns, in the terminal and as an artefact."""
+    if data.spec.schema is None:
+        return
+    page = tracker.directory / "schema.md"
+    page.write_text(data.spec.schema.to_markdown())
+    tracker.log_file(page)
+    print(f"\nColumns of {data.spec.name}\n{page.read_text()}")
 
 
 def flat_parameters(line: CommandLine) -> dict[str, str]:
@@ -77,6 +88,7 @@ def flat_parameters(line: CommandLine) -> dict[str, str]:
     flat["data/digest"] = line.datamodule.digest
     flat |= {f"data/rows/{role}": str(count) for role, count in line.datamodule.split_sizes.items()}
     flat |= {f"data/left_out/{reason}": str(count) for reason, count in line.datamodule.left_out.items()}
+    flat |= {f"data/noticed/{what}": str(count) for what, count in line.datamodule.noticed.items()}
     return {name: value[:6000] for name, value in flat.items()}
 
 

@@ -251,7 +251,7 @@ def pack(model: LitAutoencoder, data: LitData, tracker: Tracker, step: int) -> N
     directory = tracker.directory / "model"
     draft = directory.with_name("model.part")
     try:
-        package(model, data.rows["test"].raw[:3].numpy(), draft, metadata)
+        package(model, data.example(), draft, metadata)
         shutil.rmtree(directory, ignore_errors=True)
         draft.replace(directory)
     finally:

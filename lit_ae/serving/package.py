@@ -11,25 +11,29 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 from mlflow.models import ModelSignature
-from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from numpy.typing import NDArray
 
 import lit_ae
+from lit_ae import schema as tables
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving import scorer
 from lit_ae.serving.files import save
 from lit_ae.spec import DataSpec
 
-REQUIREMENTS = ("mlflow", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
+REQUIREMENTS = ("mlflow", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "pandas", "safetensors")
 
 
-def package(model: LitAutoencoder, example: NDArray[Any], directory: Path, metadata: dict[str, Any]) -> None:
+def package(
+    model: LitAutoencoder, example: NDArray[Any] | pd.DataFrame, directory: Path, metadata: dict[str, Any]
+) -> None:
     """Writes an MLflow model that loads with its own requirements and code alone.
 
     Args:
         model: the trained model.
-        example: a few rows in the user's own units, ``(N, *spec.shape)``.
+        example: a few rows in the user's own units: ``(N, *spec.shape)``, or a frame where the model has a schema.
         directory: where to; whatever stood there is replaced, once the new model is whole.
         metadata: plain values kept in the MLmodel file.
     """
@@ -41,17 +45,27 @@ def package(model: LitAutoencoder, example: NDArray[Any], directory: Path, metad
             data_path=str(Path(scratch) / "autoencoder"),
             code_paths=[str(Path(lit_ae.__file__).parent)],
             signature=signature(model.spec),
-            input_example=example.astype(np.float32),
+            input_example=example if isinstance(example, pd.DataFrame) else example.astype(np.float32),
             pip_requirements=requirements(),
             metadata=metadata,
         )
 
 
 def signature(spec: DataSpec) -> ModelSignature:
-    """Rows of the user's own units in; which output comes back is a parameter, so no one schema describes it."""
-    rows = TensorSpec(np.dtype(np.float32), (-1, *spec.shape))
+    """The user's own units in; which output comes back is a parameter, so no one schema describes it."""
+    rows: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *spec.shape))]
+    if spec.schema:
+        rows = _columns(spec.schema)
     options = [ParamSpec(name, DataType[kind], default) for name, (kind, default) in scorer.PARAMETERS.items()]
-    return ModelSignature(inputs=Schema([rows]), params=ParamSchema(options))
+    return ModelSignature(inputs=Schema(rows), params=ParamSchema(options))
+
+
+def _columns(schema: tables.Schema) -> list[ColSpec | TensorSpec]:
+    """MLflow's columns. None of them is required by MLflow: the model itself refuses a table without one, by name."""
+    kinds = {"numeric": DataType.double, "categorical": DataType.string}
+    columns = [ColSpec(kinds[column.kind], column.name, required=False) for column in schema.columns]
+    entity = [ColSpec(DataType.string, schema.entity, required=False)] if schema.entity else []
+    return [*columns, *entity]
 
 
 def requirements() -> list[str]:

@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_ae.metrics.chunks import in_chunks
+from lit_ae.errors import UserError
 from lit_ae.metrics.reconstruction import squared_error
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving.files import load
+from lit_ae.serving.frames import Frame, read_frame
 
 OUTPUTS = ("reconstruction", "latent", "error", "sample")
 PARAMETERS: dict[str, tuple[str, Any]] = {"output": ("string", OUTPUTS[0]), "seed": ("long", 0)}
@@ -25,6 +27,10 @@ class Scorer:
     ``latent`` ``(N, latent_dim)``, ``error`` ``(N,)`` (mean squared error per feature, in model space), or ``sample``
     (N new samples from the prior, in user's units, drawn with ``params["seed"]``).
 
+    A model of a table takes a frame, columns by name, and gives reconstructions and samples as one. A model of windows
+    answers for the row that a window ends at, and NaN (not scored) for the rows that none ends at; a reconstruction is
+    that of the window's last row, and samples are the last rows of sampled windows.
+
     Args:
         model: a trained model, ready to infer.
     """
@@ -32,11 +38,11 @@ class Scorer:
     def __init__(self, model: LitAutoencoder):
         self.model = model
 
-    def predict(self, model_input: NDArray[Any], params: dict[str, Any] | None = None) -> NDArray[Any]:
-        """The output asked for, as float32.
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> NDArray[Any] | pd.DataFrame:
+        """The output asked for, as float32 or a frame.
 
         Args:
-            model_input: rows in the user's own units, ``(N, *spec.shape)``; for ``sample`` only N counts.
+            model_input: rows in the user's own units, ``(N, *spec.shape)`` or a frame; for ``sample`` only N counts.
             params: ``output`` and ``seed``.
 
         Raises:
@@ -44,13 +50,28 @@ class Scorer:
         """
         defaults = {name: default for name, (_, default) in PARAMETERS.items()}
         wanted = {**defaults, **(params or {})}
-        raw = self._checked(torch.as_tensor(model_input).float())
+        asked = self._read(model_input)
         output, seed = wanted["output"], int(wanted["seed"])
         if output not in OUTPUTS:
             raise _refusal(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}.")
         if output == "sample":
-            return self._sample(len(raw), seed).numpy()
-        return in_chunks(getattr(self, f"_{output}"), raw).numpy()
+            return self._told(self._sample(len(asked.raw), seed).numpy())
+        answers = asked.answer(getattr(self, f"_{output}"))
+        return self._told(answers) if output == "reconstruction" else answers
+
+    def _read(self, model_input: Any) -> Frame:
+        spec = self.model.spec
+        if spec.schema is None:
+            return Frame(self._checked(torch.as_tensor(model_input).float()), None)
+        try:
+            return read_frame(model_input, spec, spec.schema)
+        except UserError as mistake:
+            raise _refusal(str(mistake)) from mistake
+
+    def _told(self, raw: NDArray[Any]) -> NDArray[Any] | pd.DataFrame:
+        """Rows in the user's own form."""
+        schema = self.model.spec.schema
+        return raw if schema is None else schema.decode(torch.from_numpy(raw))
 
     def _checked(self, raw: Tensor) -> Tensor:
         shape = self.model.spec.shape
@@ -66,7 +87,12 @@ class Scorer:
 
     def _reconstruction(self, raw: Tensor) -> Tensor:
         preprocessing = self.model.spec.preprocessing
-        return preprocessing.invert(self.model(preprocessing.apply(raw)))
+        return self._rows(preprocessing.invert(self.model(preprocessing.apply(raw))))
+
+    def _rows(self, raw: Tensor) -> Tensor:
+        """Of a window of a table its last row; anything else as it is."""
+        spec = self.model.spec
+        return raw[:, -1] if spec.schema is not None and len(spec.shape) > 1 else raw
 
     def _error(self, raw: Tensor) -> Tensor:
         x = self.model.spec.preprocessing.apply(raw)
@@ -79,7 +105,7 @@ class Scorer:
         if not 0 <= seed < 2**63:
             raise _refusal(f"seed must lie between 0 and 2**63 - 1, and is {seed}.")
         drawn = self.model.sample(count, torch.Generator().manual_seed(seed))
-        return self.model.spec.preprocessing.invert(drawn)
+        return self._rows(self.model.spec.preprocessing.invert(drawn))
 
 
 def _load_pyfunc(path: str) -> Scorer:
