@@ -7,11 +7,13 @@ from typing import Any
 import lightning as L
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 
 from data import LitData
 from data.base import Role, Rows
 from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder
+from lit_ae.schema import Schema
 from lit_ae.serving.files import load
 from lit_ae.spec import DataSpec
 from pipelines.configuration import TRAINER_DEFAULTS
@@ -90,10 +92,24 @@ class SeenBy(LitData):
     def prepare_data(self) -> None:
         self.data.prepare_data()
 
-    def load(self) -> dict[Role, Rows]:
+    @cached_property
+    def rows(self) -> dict[Role, Rows]:  # type: ignore[override]
+        """The data's rows as the model numbers their categories."""
         rows = self.data.rows
-        self.families, self.left_out = self.data.families, self.data.left_out
-        return rows
+        self.families, self.left_out, self.noticed = self.data.families, self.data.left_out, self.data.noticed
+        ours, theirs = self.spec.schema, self.data.spec.schema
+        if ours is None or theirs is None or ours.to_dict() == theirs.to_dict():
+            return rows
+        return {role: one._replace(raw=recoded(one.raw, theirs, ours)) for role, one in rows.items()}
+
+    def load(self) -> dict[Role, Rows]:
+        return self.rows
+
+
+def recoded(raw: Tensor, theirs: Schema, ours: Schema) -> Tensor:
+    """Rows ``(..., columns)`` of one schema as those of another, by the columns' names and the categories."""
+    flat = ours.encode(theirs.decode(raw.flatten(0, -2)), "The data")
+    return flat.unflatten(0, raw.shape[:-1])
 
 
 def check_fit(spec: DataSpec, given: DataSpec) -> None:
@@ -102,19 +118,27 @@ def check_fit(spec: DataSpec, given: DataSpec) -> None:
     Raises:
         UserError: saying what differs.
     """
-    for what, ours, theirs in (
+    differing = [
         ("samples of kind", spec.kind, given.kind),
-        ("samples of shape", spec.shape, given.shape),
-        ("a vocabulary of", _tokens(spec), _tokens(given)),
-    ):
+        ("columns", _columns(spec), _columns(given)),
+        ("samples of shape", _shape(spec), _shape(given)),
+        ("tokens", " ".join(spec.vocabulary), " ".join(given.vocabulary)),
+    ]
+    for what, ours, theirs in differing:
         if ours != theirs:
             raise UserError(
-                f"The model takes {what} {ours}, and {given.name} has {theirs}: choose data that fit the model."
+                f"The model takes {what} {ours[:200] or 'none'}, and {given.name} has {theirs[:200] or 'none'}: choose "
+                "data that fit the model."
             )
 
 
-def _tokens(spec: DataSpec) -> str:
-    return f"{len(spec.vocabulary)} tokens ({' '.join(spec.vocabulary)[:60]})"
+def _columns(spec: DataSpec) -> str:
+    return ", ".join(sorted(spec.schema.names)) if spec.schema else ""
+
+
+def _shape(spec: DataSpec) -> str:
+    """The shape; of a table's it is the number of rows that a sample has, as features follow from the training rows."""
+    return str(list(spec.shape[:-1] if spec.schema else spec.shape))
 
 
 def judge(address: str, model: LitAutoencoder, data: SeenBy, asked: Evaluation, tracker: Tracker) -> None:
