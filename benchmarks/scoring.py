@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -116,7 +115,56 @@ def print_memory(sizes: Sequence[int], folder: Path) -> None:
     for rows in sizes:
         table = write_table(folder / f"{rows}.parquet", rows)
         began = time.perf_counter()
-        peak = peak_of(["-m", "pipelines.score", str(model), str(table), str(folder / "scores.parquet")])
+        peak = peak_of(["pipelines.score", str(model), str(table), str(folder / "scores.parquet")])
         rate = rows / (time.perf_counter() - began)
         table.unlink()
         print(f"| {rows:,} rows | {peak / 2**20:,.0f} | {rate:,.0f} |", flush=True)
+
+
+def pack(folder: Path) -> Path:
+    """A packed model of a table of 41 numbers, with a detector."""
+    from functools import partial
+
+    from data import Table
+    from lit_ae.detection.detector import Detector
+    from lit_ae.detection.settings import DetectionSettings
+    from lit_ae.networks import MLP
+    from lit_ae.serving.package import package
+    from lit_ae.variants import Autoencoder
+
+    write_table(folder / "train.parquet", 5000)
+    data = Table(path=str(folder / "train.parquet"))
+    data.setup("fit")
+    model = Autoencoder(data.spec, latent_dim=32, network=partial(MLP, hidden=[64])).eval()
+    fit, tune, test = (data.split(role).x for role in ("fit", "tune", "test"))
+    detector = Detector.fit(model, fit, tune, test, DetectionSettings())
+    package(model, data.example(), folder / "model", {}, detector)
+    return folder / "model"
+
+
+def write_table(path: Path, rows: int) -> Path:
+    """A Parquet file of standard normal numbers, written a piece at a time."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    generator = np.random.default_rng(0)
+    names = [f"column_{number}" for number in range(COLUMNS)]
+    with parquet.ParquetWriter(path, pa.schema([(name, pa.float32()) for name in names])) as file:
+        for begin in range(0, rows, PIECE):
+            size = min(PIECE, rows - begin)
+            file.write_table(pa.table({name: generator.standard_normal(size, np.float32) for name in names}))
+    return path
+
+
+def peak_of(words: list[str]) -> int:
+    """The highest resident memory in bytes of ``python -m`` these words.
+
+    Raises:
+        UserError: it did not end well.
+    """
+    watched = subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT)
+    _, status, used = os.wait4(watched.pid, 0)
+    if status:
+        raise UserError(f"python -m {' '.join(words)} ended with status {status}: see what it printed above.")
+    return used.ru_maxrss * 1024

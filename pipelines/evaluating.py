@@ -93,7 +93,7 @@ class SeenBy(LitData):
         self.data.prepare_data()
 
     @cached_property
-    def rows(self) -> dict[Role, Rows]:  # type: ignore[override]
+    def rows(self) -> dict[Role, Rows]:
         """The data's rows as the model numbers their categories."""
         rows = self.data.rows
         self.families, self.left_out, self.noticed = self.data.families, self.data.left_out, self.data.noticed

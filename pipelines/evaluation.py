@@ -5,12 +5,14 @@ from collections.abc import Callable
 import lightning as L
 
 from data.base import LitData
+from lit_ae.detection.detector import Detector
 from lit_ae.metrics.baseline import PrincipalComponents
 from lit_ae.metrics.chunks import in_chunks
 from lit_ae.metrics.reconstruction import squared_error
 from lit_ae.module import LitAutoencoder
 from pipelines.judging.classes import judge_classes
 from pipelines.judging.density import judge_density
+from pipelines.judging.detection import judge_detection
 from pipelines.judging.reconstruction import judge_denoising, judge_reconstruction
 from pipelines.judging.verdict import Verdict
 from pipelines.options import Evaluation
@@ -23,10 +25,13 @@ JUDGES: tuple[Judge, ...] = (
     judge_denoising,
     judge_density,
     judge_classes,
+    judge_detection,
 )
 
 
-def evaluate(model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.Trainer) -> Verdict:
+def evaluate(
+    model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.Trainer, detector: Detector | None = None
+) -> Verdict:
     """Every figure of the test split; the model ends on the device that it is judged on, in evaluation mode.
 
     Args:
@@ -34,6 +39,7 @@ def evaluate(model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.
         data: gives the splits.
         asked: what to measure.
         tester: a Trainer of one device; its precision is the model's.
+        detector: the model's, if it has one.
     """
     objective = tester.test(model, data, verbose=False)[0]
     model = model.eval().to(tester.strategy.root_device)
@@ -42,6 +48,7 @@ def evaluate(model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.
     x_hat = in_chunks(model, x, device=model.device)
     pca = PrincipalComponents(data.split("fit").x, model.latent_dim)
     verdict = Verdict(codes, x_hat, pca, squared_error(x, x_hat), squared_error(x, pca.reconstruct(x)))
+    verdict.detector = detector
     verdict.figures |= {key: value for key, value in objective.items() if key != "test/mse"}
     for judge in JUDGES:
         judge(model, data, asked, verdict)

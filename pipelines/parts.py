@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as compute
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
@@ -53,6 +54,11 @@ class Parts:
         with _writable(self.result):
             parquet.write_table(table, draft)
             draft.replace(self._path(number))
+
+    def count(self, number: int, column: str, value: str) -> int:
+        """How many rows of a part have this value."""
+        found = compute.equal(parquet.read_table(self._path(number), columns=[column])[column], value)
+        return compute.sum(found).as_py() or 0
 
     def assemble(self) -> int:
         """Makes the result of all parts, in order, puts it in its place and removes them; returns its rows."""

@@ -11,6 +11,7 @@ from lit_ae.metrics.chunks import in_chunks
 from lit_ae.module import LitAutoencoder
 from pipelines import pictures
 from pipelines.callbacks import draw_reconstructions
+from pipelines.detection_pictures import draw_detection
 from pipelines.judging.verdict import Verdict
 from pipelines.tracking import Tracker
 
@@ -55,6 +56,8 @@ def draw_portfolio(
         drawn.append(pictures.kl_per_dimension(verdict.kl, folder / "kl.png", f"{what}: KL of each latent dimension"))
     if model.posterior(test.x[:1]).activity is not None:
         drawn.append(_units(model, test.x, folder, what))
+    if verdict.detection is not None:
+        drawn += draw_detection(verdict.detection, folder, what)
     for path in drawn:
         tracker.log_file(path, "pictures")
     return folder

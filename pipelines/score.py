@@ -3,11 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 from lit_ae.errors import UserError
 from pipelines.command_line import one_line_errors
 
-INPUTS = (".csv", ".csv.gz", ".csv.bz2", ".csv.zst", ".parquet", ".pq")
+INPUTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".pq")
 OUTPUTS = (".csv", ".parquet", ".pq")
 
 
@@ -18,17 +19,27 @@ class Job(argparse.Namespace):
         model: the model's address.
         input: the table.
         output: where the answers go.
-        rows: rows that are held in memory at once.
         reasons: features named for each flagged row.
         output_dir: where runs keep their files.
+        delimiter: between the fields of a CSV file.
+        encoding: of a CSV file.
+        bad_rows: whether rows that can't be read are refused or left out.
     """
 
     model: str
     input: Path
     output: Path
-    rows: int
     reasons: int
     output_dir: Path
+    delimiter: str
+    encoding: str
+    bad_rows: Literal["refuse", "skip"]
+
+    @property
+    def of_answers(self) -> dict[str, Any]:
+        """What changes the answers, as plain values."""
+        names = ("reasons", "delimiter", "encoding", "bad_rows")
+        return {name: getattr(self, name) for name in names}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,11 +68,16 @@ def read(argv: list[str]) -> Job:
     )
     parser.add_argument("input", type=Path, help=f"the table: {', '.join(INPUTS)}")
     parser.add_argument("output", type=Path, help=f"the answers: {', '.join(OUTPUTS)}")
-    parser.add_argument("--rows", type=int, default=16_384, help="rows held in memory at once (default 16384)")
     parser.add_argument("--reasons", type=int, default=3, help="columns named for each anomaly (default 3)")
     parser.add_argument(
         "--output_dir", type=Path, default=Path("outputs"), help="where runs keep their files (default outputs)"
     )
+    add = parser.add_argument
+    add("--data.delimiter", dest="delimiter", default=",", help="between the fields of a CSV file (default ,)")
+    add("--data.encoding", dest="encoding", default="utf8", help="of a CSV file (default utf8)")
+    add("--data.bad_rows", dest="bad_rows", choices=("refuse", "skip"), default="refuse",
+        help="what is done about lines with too few or too many fields, text among numbers, and infinite numbers: "
+        "refuse the table (default), or leave them out and count them")  # fmt: skip
     job = parser.parse_args(argv, Job())
     check_paths(job)
     return job
@@ -80,9 +96,8 @@ def check_paths(job: Job) -> None:
         raise UserError(f"There is no file {job.input}: name the table to score.")
     if job.input.resolve() == job.output.resolve():
         raise UserError(f"{job.output} is the input itself: name another file for the answers.")
-    for name in ("rows", "reasons"):
-        if getattr(job, name) < 1:
-            raise UserError(f"--{name} must be at least 1, not {getattr(job, name)}.")
+    if job.reasons < 1:
+        raise UserError(f"--reasons must be at least 1, not {job.reasons}.")
 
 
 def main(argv: list[str] | None = None) -> int:

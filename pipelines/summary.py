@@ -8,6 +8,8 @@ import mlflow
 from data.base import LitData
 from lit_ae.module import LitAutoencoder
 from pipelines.command_line import ROOT
+from pipelines.detection_page import markdown
+from pipelines.judging.detection import Detection
 from pipelines.judging.verdict import Verdict
 from pipelines.provenance import NOTE
 from pipelines.tracking import Tracker
@@ -32,7 +34,20 @@ def write_figures(verdict: Verdict, tracker: Tracker, description: str) -> None:
     (tracker.directory / "figures.json").write_text(json.dumps(plain, indent=2) + "\n")
     tracker.log_file(markdown)
     tracker.log_file(tracker.directory / "figures.json")
+    if verdict.detection is not None:
+        text += f"\n{write_detection(verdict.detection, tracker)}"
     tracker.set_tags({NOTE: f"{description}\n\n{text}"})
+
+
+def write_detection(detection: Detection, tracker: Tracker) -> str:
+    """``detection.md`` and ``detection.json``: every detector's figures; returns the page."""
+    page = markdown(detection.figures, detection.protocol, "Detection")
+    (tracker.directory / "detection.md").write_text(page)
+    plain = {"figures": detection.figures, "protocol": detection.protocol}
+    (tracker.directory / "detection.json").write_text(json.dumps(plain, indent=2) + "\n")
+    for name in ("detection.md", "detection.json"):
+        tracker.log_file(tracker.directory / name)
+    return page
 
 
 def print_summary(verdict: Verdict, tracker: Tracker, pictures: Path, model: LitAutoencoder, data: LitData) -> None:

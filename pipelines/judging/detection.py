@@ -94,9 +94,9 @@ def _told(detector: Detector, model: LitAutoencoder, asked: Evaluation, unscored
         "detector": f"{', '.join(detector.chosen)}, on one scale; rule {settings.rule}, budget {settings.budget:g}, "
         f"threshold {detector.threshold:.4g} from {detector.notes['calibration_rows']:,} normal rows "
         f"({detector.notes['effective_rows']:.0f} effective)",
-        "baselines": f"same split; classical ones fitted on at most {asked.baseline_rows:,} training rows: PCA residual "
-        f"(up to {model.latent_dim} components), Mahalanobis (Ledoit-Wolf), k-NN (mean distance to {NEIGHBOURS}), "
-        "isolation forest; untrained is the same network with the weights it began with",
+        "baselines": f"same split; classical ones fitted on at most {asked.baseline_rows:,} training rows: PCA "
+        f"residual (up to {model.latent_dim} components), Mahalanobis (Ledoit-Wolf), k-NN (mean distance to "
+        f"{NEIGHBOURS}), isolation forest; untrained is the same network with the weights it began with",
     }
     if unscored:
         said["not_scored"] = f"{unscored:,} test rows have no score and no part in these figures"
