@@ -42,7 +42,7 @@ def test_a_run_a_folder_and_an_alias_are_judged_as_the_training_did(train, judge
     assert {run.data.tags["evaluated"] for run in judged} == set(addresses)
     for run in judged:
         assert run.info.status == "FINISHED"
-        for key in ("test/mse", "test/loss", "pca/mse"):
+        for key in ("test/mse", "test/ssim", "pca/mse"):
             assert run.data.metrics[key] == pytest.approx(trained.data.metrics[key], rel=1e-6)
         kept = {file.path for file in store.list_artifacts(run.info.run_id)}
         assert {"figures.md", "figures.json", "pictures"} <= kept
@@ -74,9 +74,9 @@ def test_mistakes_are_one_line_exit_code_2_and_no_run(words, reason, judge, runs
 def test_data_that_do_not_fit_are_refused_before_a_run_is_opened(train, judge, runs):
     train()
     (trained,) = runs()
-    answer = judge(trained.info.run_id, "--data", "NetworkTraffic")
+    answer = judge(trained.info.run_id, "--data", "MNIST")
     assert answer.code == 2
-    assert "The model takes samples of kind image, and NetworkTraffic has table" in answer.err
+    assert "The model takes samples of shape [1, 8, 8], and MNIST has [1, 28, 28]" in answer.err
     assert len(runs()) == 1
 
 
@@ -105,5 +105,5 @@ def test_help_names_the_data_sets(capsys):
     assert end.value.code == 0
     page = capsys.readouterr().out
     assert all(
-        word in page for word in ("models:/<name>@<alias>", "Digits", "NetworkTraffic", "--evaluation.bootstrap")
+        word in page for word in ("models:/<name>@<alias>", "Digits", "Table", "--evaluation.bootstrap")
     )
