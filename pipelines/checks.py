@@ -6,6 +6,7 @@ from typing import Any
 from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder
 from pipelines.configuration import CommandLine
+from pipelines.detecting import check_detection
 from pipelines.processes import check_strategy
 
 
@@ -22,6 +23,7 @@ def check(line: CommandLine) -> None:
     line.datamodule.setup("fit")
     batches = math.ceil(line.datamodule.split_sizes["fit"] / line.datamodule.batch_size)
     line.model.check_schedules(epochs_of(line.trainer, batches))
+    check_detection(line)
 
 
 def check_trainer(trainer: Any) -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from lit_ae.errors import UserError
 from pipelines.catalogue import Catalogue, closest, flatten
+from pipelines.options import GROUPS
 from pipelines.rank import is_rank_zero
 from pipelines.signatures import Sources
 
@@ -34,8 +35,8 @@ class Request(NamedTuple):
 
 def own_options() -> dict[str, str]:
     """The options that belong to the command itself, with their help."""
-    sources = Sources([ROOT / "pipelines" / "options.py"], "object")
-    groups = {"tracking": "Tracking", "evaluation": "Evaluation", "early_stopping": "Stopping"}
+    sources = Sources([ROOT / "pipelines" / "options.py", ROOT / "lit_ae" / "detection" / "settings.py"], "object")
+    groups = {group: made.__name__ for group, made in GROUPS.items()}
     grouped = {
         f"{group}.{parameter.name}": f"{parameter.help} (default {parameter.default})"
         for group, name in groups.items()

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from data import LitData
 from data.base import Role, Rows
+from lit_ae.detection.detector import Detector
 from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder
 from lit_ae.schema import Schema
-from lit_ae.serving.files import load
+from lit_ae.serving.files import load, load_detector
 from lit_ae.spec import DataSpec
 from pipelines.configuration import TRAINER_DEFAULTS
 from pipelines.evaluate import Question
@@ -38,7 +39,8 @@ def evaluate_model(question: Question) -> int:
     keep_quiet()
     asked = configured(question.arguments)
     tracking: Tracking = asked["tracking"]
-    model = load(fetch_model(question.model, Path(tracking.output_dir)))
+    folder = fetch_model(question.model, Path(tracking.output_dir))
+    model = load(folder)
     data = SeenBy(model.spec, asked["data"])
     data.prepare_data()
     check_fit(model.spec, data.data.spec)
@@ -46,7 +48,7 @@ def evaluate_model(question: Question) -> int:
     name = tracking.run_name or f"evaluate {describe_run(model, data)[0]}"
     tracker = Tracker.open(tracking.experiment, name, output_dir=Path(tracking.output_dir))
     try:
-        judge(question.model, model, data, asked["evaluation"], tracker)
+        judge(question.model, load_detector(folder, model), model, data, asked["evaluation"], tracker)
     except BaseException as error:
         tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", str(error))
         raise
@@ -141,7 +143,14 @@ def _shape(spec: DataSpec) -> str:
     return str(list(spec.shape[:-1] if spec.schema else spec.shape))
 
 
-def judge(address: str, model: LitAutoencoder, data: SeenBy, asked: Evaluation, tracker: Tracker) -> None:
+def judge(
+    address: str,
+    detector: Detector | None,
+    model: LitAutoencoder,
+    data: SeenBy,
+    asked: Evaluation,
+    tracker: Tracker,
+) -> None:
     """Figures, pictures and the report, in the run."""
     description = f"{describe_run(model, data)[1]} Evaluation of {address}."
     told = {"variant": type(model).__name__, "network": type(model.network).__name__, "evaluated": address}
@@ -151,7 +160,7 @@ def judge(address: str, model: LitAutoencoder, data: SeenBy, asked: Evaluation, 
     shape = model.spec.shape
     source = f"{type(data.data).__name__}, {data.data.root}"
     tracker.log_dataset(data.spec.name, data.digest, {"test": data.split_sizes["test"]}, source, shape)
-    verdict = evaluate(model, data, asked, tester())
+    verdict = evaluate(model, data, asked, tester(), detector)
     tracker.log_metrics(verdict.figures, 0)
     write_figures(verdict, tracker, description)
     pictures = draw_portfolio(model.cpu(), data, verdict, {}, tracker)

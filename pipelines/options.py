@@ -1,5 +1,6 @@
 """What a training may be told beside its model, data and trainer. Light to import: the help page reads it."""
 
+from lit_ae.detection.settings import DetectionSettings
 from lit_ae.errors import UserError
 
 
@@ -72,4 +73,4 @@ class Stopping:
         self.patience, self.min_delta = patience, min_delta
 
 
-GROUPS = {"tracking": Tracking, "evaluation": Evaluation, "early_stopping": Stopping}
+GROUPS = {"tracking": Tracking, "evaluation": Evaluation, "early_stopping": Stopping, "detection": DetectionSettings}

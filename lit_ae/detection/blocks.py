@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from lit_ae.preprocessing import Preprocessing
+
 BLOCK = 256  # rows
 
 
@@ -17,6 +19,11 @@ def in_blocks(function: Callable[[Tensor], Mapping[str, Tensor]], x: Tensor) -> 
     """``function`` of ``x`` by blocks of exactly ``BLOCK`` rows (the last one filled up), joined under each name."""
     pieces = [_cut(function(_filled(piece)), len(piece)) for piece in (x.split(BLOCK) if len(x) else [x])]
     return {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def model_space(preprocessing: Preprocessing, raw: Tensor) -> Tensor:
+    """Rows of the user's units ``(N, ...)`` in model space, each the same bits whatever stands beside it."""
+    return in_blocks(lambda rows: {"x": preprocessing.apply(rows)}, raw)["x"]
 
 
 def _filled(piece: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lit_ae.detection.tail import Tail
+from lit_ae.detection.tail import LEAST, REACH, SHARE, Tail
 
 
 class Calibration(NamedTuple):
@@ -79,6 +79,12 @@ class Calibration(NamedTuple):
     def three_sigma(self) -> float:
         """Mean and three standard deviations: 0.13 % of a normal distribution, which scores seldom have."""
         return float(self.scores.mean() + 3 * self.scores.std(correction=0))
+
+
+def lowest_p_value(rows: int, with_tail: bool) -> float:
+    """The lowest p-value that so many independent calibration rows can give."""
+    reach = REACH if with_tail and rows * SHARE >= LEAST else 1.0
+    return 1 / (1 + rows) / reach
 
 
 def discoveries(p: Tensor, rate: float) -> Tensor:

@@ -1,5 +1,6 @@
 """A detector: models, what they have seen of normal rows, and a threshold that keeps a false-alarm budget."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from lit_ae.detection.calibration import Calibration, best_f1, discoveries
 from lit_ae.detection.choice import choose
 from lit_ae.detection.dependence import blocks_in_time
 from lit_ae.detection.evidence import Witness
-from lit_ae.detection.explanation import Explanations, normalized
+from lit_ae.detection.explanation import Explanations, Features, normalized
 from lit_ae.detection.hull import Hull
 from lit_ae.detection.packing import pack, unpack
 from lit_ae.detection.residuals import signed
@@ -163,6 +164,26 @@ class Detector:
             "sigma": known.three_sigma(),
         }
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What a run keeps of the calibration, by MLflow key."""
+        names = ("calibration_rows", "effective_rows", "block_rows", "lowest_p_value")
+        found = {"threshold": self.threshold, **{name: self.notes[name] for name in names}}
+        found |= {f"synthetic_auroc/{kind}": value for kind, value in self.notes["synthetic_auroc"].items()}
+        return {f"detection/{name}": float(value) for name, value in found.items() if math.isfinite(value)}
+
+    def __str__(self) -> str:
+        """What it looks at, and what it promises."""
+        rule, budget = self.settings.rule, self.settings.budget
+        by = f"by {self.notes['calibration_rows']:,} calibration rows worth {self.notes['effective_rows']:,.0f}"
+        promise = {
+            "conformal": f"at most {budget:.3g} of normal rows alarm, {by}",
+            "fdr": f"at most {budget:.3g} of the alarms are false, {by}",
+        }.get(rule, f"rule {rule}, which promises nothing")
+        if math.isinf(self.threshold):
+            promise = f"never alarms: {budget:.3g} can't be promised {by}"
+        return f"{' + '.join(self.chosen)}; threshold {self.threshold:.4g}; {promise}"
+
     # Scoring
 
     def score(self, x: Tensor) -> Tensor:
@@ -201,21 +222,19 @@ class Detector:
     def explain(self, x: Tensor, rows: Tensor) -> Explanations:
         """Why the rows of these numbers ``(R,)`` stand out."""
         some, spec, first = x[rows], self.model.spec, self.witnesses[0]
-        seen = in_blocks(self._residuals, some)
+        seen, features, invert = in_blocks(self._residuals, some), Features.of(spec), spec.preprocessing.invert
         _, places = first.neighbours(seen["z"])
-        outside = torch.zeros_like(seen["ratios"], dtype=torch.bool)
-        if self.hull is not None:
-            outside = (self.hull.excess(some) > 0).view(some.shape)
-            outside = outside.any(1) if spec.kind == "series" else outside.flatten(1)
-        nearest = first.bank.x[places.flatten()]
+        beyond = torch.zeros_like(some) if self.hull is None else self.hull.excess(some).view_as(some)
         return Explanations(
             rows=rows,
-            share=normalized(seen["ratios"]),
-            residual=signed(-seen["residual"], spec),
-            expected=spec.preprocessing.invert(some + seen["residual"]),
+            share=features.total(normalized(seen["ratios"])),
+            residual=features.largest(signed(-seen["residual"], spec)),
+            raw=invert(some),
+            expected=invert(some + seen["residual"]),
             nearest=first.bank.rows[places],
-            nearest_raw=spec.preprocessing.invert(nearest).unflatten(0, places.shape),
-            outside=outside,
+            nearest_raw=invert(first.bank.x[places.flatten()]).unflatten(0, places.shape),
+            outside=features.total(signed(beyond, spec)) > 0,
+            spec=spec,
         )
 
     def _residuals(self, x: Tensor) -> dict[str, Tensor]:

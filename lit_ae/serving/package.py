@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import lit_ae
 from lit_ae import schema as tables
+from lit_ae.detection.detector import Detector
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving import scorer
 from lit_ae.serving.files import save
@@ -28,7 +29,11 @@ REQUIREMENTS = ("mlflow", "torch", "lightning", "torchmetrics", "jsonargparse", 
 
 
 def package(
-    model: LitAutoencoder, example: NDArray[Any] | pd.DataFrame, directory: Path, metadata: dict[str, Any]
+    model: LitAutoencoder,
+    example: NDArray[Any] | pd.DataFrame,
+    directory: Path,
+    metadata: dict[str, Any],
+    detector: Detector | None = None,
 ) -> None:
     """Writes an MLflow model that loads with its own requirements and code alone.
 
@@ -37,27 +42,29 @@ def package(
         example: a few rows in the user's own units: ``(N, *spec.shape)``, or a frame where the model has a schema.
         directory: where to; whatever stood there is replaced, once the new model is whole.
         metadata: plain values kept in the MLmodel file.
+        detector: what makes verdicts of the model's scores; with one, a verdict is what comes back unasked.
     """
     with _replacing(directory) as new, tempfile.TemporaryDirectory() as scratch, _without_remarks():
-        save(model, Path(scratch) / "autoencoder")
+        save(model, Path(scratch) / "autoencoder", detector)
         mlflow.pyfunc.save_model(
             path=new,
             loader_module=scorer.__name__,
             data_path=str(Path(scratch) / "autoencoder"),
             code_paths=[str(Path(lit_ae.__file__).parent)],
-            signature=signature(model.spec),
+            signature=signature(model.spec, scorer.default_output(detector)),
             input_example=example if isinstance(example, pd.DataFrame) else example.astype(np.float32),
             pip_requirements=requirements(),
             metadata=metadata,
         )
 
 
-def signature(spec: DataSpec) -> ModelSignature:
+def signature(spec: DataSpec, output: str) -> ModelSignature:
     """The user's own units in; which output comes back is a parameter, so no one schema describes it."""
     rows: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *spec.shape))]
     if spec.schema:
         rows = _columns(spec.schema)
-    options = [ParamSpec(name, DataType[kind], default) for name, (kind, default) in scorer.PARAMETERS.items()]
+    defaults = {**{name: default for name, (_, default) in scorer.PARAMETERS.items()}, "output": output}
+    options = [ParamSpec(name, DataType[kind], defaults[name]) for name, (kind, _) in scorer.PARAMETERS.items()]
     return ModelSignature(inputs=Schema(rows), params=ParamSchema(options))
 
 

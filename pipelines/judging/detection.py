@@ -42,9 +42,12 @@ def judge_detection(model: LitAutoencoder, data: LitData, asked: Evaluation, ver
     labels, detector = Labels.of(data.rows["test"], data.families), verdict.detector
     if labels is None or detector is None:
         return
+    device = model.device
+    model.cpu()  # where a detector works
     said, scored = opinion(detector, data.split("test").x)
     labels = labels.take(scored)
     everything = {MODEL: said, **dict(beside(detector, data, labels, scored, asked))}
+    model.to(device)
     figures = {name: detection_figures(one, labels, asked) for name, one in everything.items()}
     for name, own in figures.items():
         verdict.add("test" if name == MODEL else f"baseline_{name}", own)

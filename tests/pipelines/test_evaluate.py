@@ -104,6 +104,4 @@ def test_help_names_the_data_sets(capsys):
         evaluate.main(["--help"])
     assert end.value.code == 0
     page = capsys.readouterr().out
-    assert all(
-        word in page for word in ("models:/<name>@<alias>", "Digits", "Table", "--evaluation.bootstrap")
-    )
+    assert all(word in page for word in ("models:/<name>@<alias>", "Digits", "Table", "--evaluation.bootstrap"))
