@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -74,7 +75,7 @@ def makers(rows: int) -> Iterator[tuple[str, Callable[[], Any]]]:
     for name, scores in (("ours, reconstruction error", ["reconstruction_error"]), ("ours, its combination", None)):
         settings = DetectionSettings(scores=scores)  # type: ignore[arg-type]
         detector = Detector.fit(network(), normal[0], normal[1], normal[2], settings)
-        yield f"{name}: {' + '.join(detector.chosen)}", lambda detector=detector: detector.score(x)
+        yield f"{name}: {' + '.join(detector.chosen)}", partial(detector.score, x)
     other = pyod_autoencoder(normal[0].numpy())
     matrix = x.numpy()
     yield "PyOD, its default batch of 32", lambda: other.decision_function(matrix)
@@ -83,8 +84,6 @@ def makers(rows: int) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 def network() -> Any:
     """An autoencoder of layers 41-64-32-64-41."""
-    from functools import partial
-
     from lit_ae.networks import MLP
     from lit_ae.preprocessing import Rescale
     from lit_ae.spec import DataSpec
@@ -123,8 +122,6 @@ def print_memory(sizes: Sequence[int], folder: Path) -> None:
 
 def pack(folder: Path) -> Path:
     """A packed model of a table of 41 numbers, with a detector."""
-    from functools import partial
-
     from data import Table
     from lit_ae.detection.detector import Detector
     from lit_ae.detection.settings import DetectionSettings

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as parquet
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from data.readers import TableReader
+from data.readers import BLOCK, PARQUET, TableReader
 from lit_ae.detection.detector import Detector
 from lit_ae.errors import UserError
 from lit_ae.schema import Schema
@@ -22,7 +23,7 @@ from lit_ae.serving.verdicts import verdicts
 from lit_ae.spec import DataSpec
 from lit_ae.windows import window_rows
 from pipelines.models import fetch_model
-from pipelines.parts import Parts
+from pipelines.parts import NotWritableError, Parts
 from pipelines.score import Job
 from pipelines.terminal import keep_quiet
 
@@ -52,7 +53,12 @@ def score(job: Job) -> int:
     parts = Parts(job.output, {"model": digest(folder), "input": identity(job.input), **job.of_answers})
     if parts.kept:
         print(f"Going on after {parts.kept} parts that an earlier process has left.")
-    alarms = answer_all(detector, reader, parts, job)
+    try:
+        alarms = answer_all(detector, reader, parts, job)
+    except UserError as mistake:
+        if not isinstance(mistake, NotWritableError):  # another table will be asked about: these parts are of no use
+            parts.discard()
+        raise
     rows = parts.assemble()
     left_out = "".join(f", {count:,} left out ({reason})" for reason, count in reader.skipped.items())
     print(f"{job.output}: {rows:,} rows, {alarms:,} anomalies{left_out}.")
@@ -88,6 +94,7 @@ def answer_all(detector: Detector, reader: TableReader, parts: Parts, job: Job) 
     recent: pd.DataFrame | None = None
     with tqdm(unit=" rows", unit_scale=True, disable=None, desc="scored") as bar:
         for number, frame in enumerate(reader.pieces()):
+            bar.total = bar.total or expected_rows(job.input, len(frame))
             known = frame if recent is None else pd.concat([recent, frame])
             if number not in parts:
                 table = answer(detector, known, len(frame), first, job)
@@ -97,6 +104,13 @@ def answer_all(detector: Detector, reader: TableReader, parts: Parts, job: Job) 
             first += len(frame)
             bar.update(len(frame))
     return alarms
+
+
+def expected_rows(table: Path, first: int) -> int | None:
+    """About how many rows a table has whose first piece has ``first``; None where it is compressed."""
+    if table.name.endswith(PARQUET):
+        return parquet.read_metadata(table).num_rows
+    return None if table.suffix == ".gz" else int(first * max(1.0, table.stat().st_size / BLOCK))
 
 
 def last_rows(frame: pd.DataFrame, spec: DataSpec) -> pd.DataFrame | None:

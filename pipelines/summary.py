@@ -18,7 +18,7 @@ from pipelines.tracking import Tracker
 def table(figures: dict[str, float]) -> list[tuple[str, str, str]]:
     """Rows of figure, the model's value, and PCA's beside it (empty where PCA has none)."""
     names = [key.removeprefix("test/") for key in figures if key.startswith("test/")]
-    pca = {name: figures.get(f"pca/{name}") for name in names}
+    pca = {name: figures.get(f"pca/{name}", figures.get(f"baseline_pca/{name}")) for name in names}
     return [(name, f"{figures[f'test/{name}']:.5g}", "" if pca[name] is None else f"{pca[name]:.5g}") for name in names]
 
 
