@@ -18,6 +18,10 @@ from lit_ae.errors import UserError
 PARQUET = (".parquet", ".pq")
 
 
+class NotWritableError(UserError):
+    """There is no place for the result."""
+
+
 class Parts:
     """Numbered tables in a folder beside the result. Each is there whole or not at all.
 
@@ -75,6 +79,10 @@ class Parts:
             shutil.rmtree(self.folder)
         return rows
 
+    def discard(self) -> None:
+        """Removes all parts."""
+        shutil.rmtree(self.folder)
+
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:09}.parquet"
 
@@ -90,6 +98,6 @@ def _writable(result: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
+        raise NotWritableError(
             f"{result} cannot be written ({error.strerror or error}): mend that, or name another."
         ) from error
