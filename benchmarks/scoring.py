@@ -165,3 +165,7 @@ def peak_of(words: list[str]) -> int:
     if status:
         raise UserError(f"python -m {' '.join(words)} ended with status {status}: see what it printed above.")
     return used.ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
