@@ -62,17 +62,17 @@ def read(argv: list[str]) -> Request:
         UserError: for a name that nothing answers to, or a file that can't be read.
     """
     catalogue, own = Catalogue(ROOT), own_options()
-    options = list(_options(argv))
+    options = list(options_of(argv))
     _answer_help(options, catalogue, own)
     flags = [(name, value) for name, value in options if name not in ("recipe", "resume", "config")]
     given = {name: value for name, value in options if name in ("recipe", "resume") and value}
     files = [_recipe(given["recipe"])] if "recipe" in given else []
-    files += [_local_file(value or "") for name, value in options if name == "config"]
+    files += [local_file(value or "") for name, value in options if name == "config"]
     if "resume" in given and not files:
-        files = [_local_file(f"runs:/{given['resume']}/config.yaml", _output_dir(flags))]
+        files = [local_file(f"runs:/{given['resume']}/config.yaml", _output_dir(flags))]
     if not files and "model" not in dict(flags):
         files = [_recipe(DEFAULT_RECIPE)]
-    named = [*(option for file in files for option in flatten(_yaml(file))), *flags]
+    named = [*(option for file in files for option in flatten(read_yaml(file))), *flags]
     catalogue.check(named, own)
     grouped = grouped_options()
     for name, value in named:
@@ -83,8 +83,12 @@ def read(argv: list[str]) -> Request:
     return Request(arguments, given.get("resume"))
 
 
-def _options(argv: list[str]) -> Iterator[tuple[str, str | None]]:
-    """``--a=1 --b 2 --c`` as pairs of name and value."""
+def options_of(argv: list[str]) -> Iterator[tuple[str, str | None]]:
+    """``--a=1 --b 2 --c`` as pairs of name and value.
+
+    Raises:
+        UserError: for a word that is no option, or an option without its value.
+    """
     words = ["--help" if word == "-h" else word for word in argv]
     while words:
         word = words.pop(0)
@@ -111,7 +115,7 @@ def _answer_help(options: list[tuple[str, str | None]], catalogue: Catalogue, ow
 def _recipe(name: str) -> Path:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        return _local_file(name)
+        return local_file(name)
     known = {file.stem: file for file in sorted(RECIPES.glob("*.yaml"))}
     if name not in known:
         nearest = closest(name, known)
@@ -124,7 +128,7 @@ def _output_dir(flags: list[tuple[str, str | None]]) -> Path:
     return Path(dict(flags).get("tracking.output_dir") or "outputs")
 
 
-def _local_file(address: str, output_dir: Path = Path("outputs")) -> Path:
+def local_file(address: str, output_dir: Path = Path("outputs")) -> Path:
     """A readable local file for a path or ``runs:/<run id>/<artefact>``."""
     path = Path(address)
     if address.startswith("runs:/"):
@@ -143,7 +147,12 @@ def _downloaded(run_id: str, artefact: str) -> Path:
     return download(run_id, artefact)
 
 
-def _yaml(file: Path) -> dict[str, object]:
+def read_yaml(file: Path) -> dict[str, object]:
+    """The sections of a configuration.
+
+    Raises:
+        UserError: it can't be read, or holds something else.
+    """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:

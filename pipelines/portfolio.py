@@ -13,6 +13,7 @@ from lit_ae.metrics.reconstruction import error_name
 from lit_ae.module import LitAutoencoder
 from pipelines import pictures
 from pipelines.callbacks import draw_reconstructions
+from pipelines.detection_pictures import draw_detection
 from pipelines.judging.verdict import Verdict
 from pipelines.string_portfolio import draw_strings
 from pipelines.tracking import Tracker
@@ -35,7 +36,8 @@ def draw_portfolio(
     test = data.split("test")
     drawn = [draw_reconstructions(model, test.x[:10], folder / "reconstructions.png", "test split")]
     measures = model.measures()
-    drawn.append(_learning_curves(history, measures.unit_of if measures else {}, folder, what))
+    if history:
+        drawn.append(_learning_curves(history, measures.unit_of if measures else {}, folder, what))
     drawn.append(
         pictures.error_histogram(
             verdict.errors,
@@ -53,6 +55,8 @@ def draw_portfolio(
         drawn.append(pictures.kl_per_dimension(verdict.kl, folder / "kl.png", f"{what}: KL of each latent dimension"))
     draw_samples = draw_strings if data.spec.kind == "sequence" else _draw_samples
     drawn += draw_samples(model, data, verdict, folder, what)
+    if verdict.detection is not None:
+        drawn += draw_detection(verdict.detection, folder, what)
     for path in drawn:
         tracker.log_file(path, "pictures")
     return folder

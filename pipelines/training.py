@@ -237,7 +237,7 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted, detector: Detecto
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    verdict = evaluate(model, data, line.option("evaluation"), tester)
+    verdict = evaluate(model, data, line.option("evaluation"), tester, detector)
     step = fitted.history.epochs
     tracker.log_metrics(verdict.figures, step)
     write_figures(verdict, tracker, describe_run(model, data)[1])

@@ -1,10 +1,17 @@
 """What the judges of a model find, and what they all need to know of it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from lit_ae.detection.detector import Detector
 from lit_ae.metrics.baseline import PrincipalComponents
+
+if TYPE_CHECKING:
+    from pipelines.judging.detection import Detection
 
 
 @dataclass
@@ -20,6 +27,8 @@ class Verdict:
         figures: by MLflow key, such as ``test/mse`` and ``pca/mse``.
         protocol: a sentence for each figure that needs one.
         kl: mean KL in nats of each latent dimension, or None.
+        detector: the model's, or None.
+        detection: what detectors say of the test rows, where these are labelled and there is a detector.
     """
 
     codes: Tensor
@@ -30,6 +39,8 @@ class Verdict:
     figures: dict[str, float] = field(default_factory=dict)
     protocol: dict[str, str] = field(default_factory=dict)
     kl: Tensor | None = None
+    detector: Detector | None = None
+    detection: Detection | None = None
 
     def add(self, group: str, figures: dict[str, float]) -> None:
         """Takes in figures by name, each under the key ``<group>/<name>``."""
