@@ -104,6 +104,7 @@ def train(words: list[str], run_id: str) -> None:
 
 def register(name: str, run: Run) -> None:
     """Registers the run's model under the name as ``challenger``."""
+    assert run.outputs is not None
     model = run.outputs.model_outputs[-1].model_id
     version = mlflow.register_model(f"models:/{model}", name).version
     connect(tracking_uri()).set_registered_model_alias(name, CHALLENGER, version)

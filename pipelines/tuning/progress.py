@@ -3,14 +3,17 @@
 import statistics
 import time
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from pipelines.tracking import Tracker
 from pipelines.tuning.definition import Search
 from pipelines.tuning.liveness import last_attempts, slot
 from pipelines.tuning.plan import reason
+
+if TYPE_CHECKING:
+    from pipelines.tracking import Tracker
 
 
 class Progress:
@@ -22,7 +25,7 @@ class Progress:
         tracker: the study's own run; None where another command has it.
     """
 
-    def __init__(self, study: Study, search: Search, tracker: Tracker | None):
+    def __init__(self, study: Study, search: Search, tracker: "Tracker | None"):
         self._study, self._search, self._tracker = study, search, tracker
         self._told: set[int] = set()
         self._trials: list[FrozenTrial] = []

@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import optuna.visualization.matplotlib as drawn
 import yaml
@@ -86,7 +87,8 @@ def summary(study: Study, search: Search, choice: FrozenTrial) -> str:
 
 def draw_all(study: Study, search: Search, folder: Path) -> None:
     """Every picture that the study has enough trials for."""
-    with warnings.catch_warnings():
+    plt.switch_backend("agg")
+    with warnings.catch_warnings(), mpl.rc_context():  # Optuna sets a style of its own for the whole process
         warnings.simplefilter("ignore")
         for name, draw in pictures(study, search):
             try:
@@ -101,7 +103,8 @@ def draw_all(study: Study, search: Search, folder: Path) -> None:
 def pictures(study: Study, search: Search) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Name and maker of each picture."""
     for index, name in enumerate(search.objectives):
-        suffix, about = "", {}
+        suffix = ""
+        about: dict[str, Any] = {}
         if len(search.objectives) > 1:
             suffix, about = f"_{name.replace('/', '_')}", {"target": partial(value_of, index), "target_name": name}
         yield f"history{suffix}", partial(drawn.plot_optimization_history, study, **about)

@@ -29,7 +29,7 @@ def show(asked: Asked) -> int:
     assert asked.definition is not None
     name = asked.definition.name
     study = find_study(name, open_storage(asked.running.storage))
-    plan = study and plan_of(study)
+    plan = plan_of(study) if study else None
     if study is None or plan is None:
         raise UserError(f"There is no study '{name}' in {asked.running.storage}: begin it without --show.")
     try:

@@ -85,9 +85,9 @@ class Range:
         """The value as this range has it, or None where it lies outside."""
         if self.kind == "categorical":
             return next((_plain(one) for one in self.values if _same(one, value)), None)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or (self.kind == "int" and value % 1):
             return None
-        exact: int | float = int(value) if self.kind == "int" and value == int(value) else float(value)
+        exact = int(value) if self.kind == "int" else float(value)
         low, high = self.values
         steps = (exact - low) / self.step if self.step else 0.0
         on_grid = math.isclose(steps, round(steps), abs_tol=1e-9)

@@ -64,7 +64,7 @@ def opened(url: str, name: str) -> Work:
         UserError: the storage does not answer, or has no such study.
     """
     study = find_study(name, open_storage(url))
-    plan = study and plan_of(study)
+    plan = plan_of(study) if study else None
     if not study or not plan:
         raise UserError(
             f"There is no study '{name}' in this storage: begin it with python -m pipelines.tune --study …."
