@@ -122,7 +122,7 @@ class Definition(NamedTuple):
         mine, theirs = Search(**self.search), Search(**other.search)
         for what, a, b in (
             ("space", mine.space.ranges, theirs.space.ranges),
-            ("objective", mine.objectives, theirs.objectives),
+            ("objective", [*mine.objectives.items()], [*theirs.objectives.items()]),
             ("number of seeds", mine.seeds, theirs.seeds),
             ("training", self.options, other.options),
         ):

@@ -37,7 +37,7 @@ def written(recipe, store) -> Callable[..., Path]:
 
     def write(name: str = "study", **changes: Any) -> Path:
         path = Path(f"{name}.yaml")
-        path.write_text(yaml.safe_dump({**STUDY, **changes}))
+        path.write_text(yaml.safe_dump({**STUDY, **changes}, sort_keys=False))
         return path
 
     return write

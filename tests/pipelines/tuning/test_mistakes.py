@@ -92,7 +92,7 @@ def test_in_the_command(words, part, written, tune, runs):
         ({"space": {"model.latent_dim": {"int": [4, 8]}}}, "does not hold the recipe's own value, 3"),
         (
             {"space": {"model.latent_dim": {"int": [-1, 8]}}},
-            "space.model.latent_dim can't be -1: model.latent_dim must",
+            "space.model.latent_dim can't be -1: ",
         ),
         ({"space": {"model.beta": {"float": [0.1, 2]}, "data.batch_size": {"categorical": [50, "x"]}}}, "can't be x"),
     ],

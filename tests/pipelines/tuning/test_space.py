@@ -48,7 +48,7 @@ def test_a_condition_decides_what_exists(seed):
 
 def test_the_context_of_a_path_is_what_it_depends_on():
     space = Space(CONDITIONAL)
-    assert list(space.ranges)[0] == "model.sparsity"
+    assert next(iter(space.ranges)) == "model.sparsity"
     assert space.context("model.sparsity.k") == {"model.sparsity": "TopK"}
     assert space.context("model.sparsity") == {}
 
