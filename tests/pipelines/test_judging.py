@@ -124,7 +124,7 @@ def test_label_efficiency_is_asked_for_by_an_option_and_stands_among_the_figures
         ("label_efficiency", "[0]", "label_efficiency needs numbers above 0 or all"),
         ("label_efficiency", "[some]", "evaluation.label_efficiency"),
         ("label_draws", "0", "label_draws at least 1"),
-        ("neighbours", "-1", "neighbours must be 0 or more"),
+        ("neighbours", "-1", "must be 0 or more"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_a_run_is_opened(train, runs, option, value, sentence):
@@ -136,7 +136,9 @@ def test_what_makes_no_sense_is_refused_before_a_run_is_opened(train, runs, opti
 
 
 def test_a_recipe_of_shapes_is_made_up_and_says_so(train, runs):
-    answer = train("--recipe", "beta_vae_shapes", "--trainer.max_epochs", 10, "--data.fit_rows", 30)
+    short = ("--trainer.max_epochs", 1, "--model.beta", 4, "--model.learning_rate", "null", "--data.fit_rows", 200)
+    costs = ("--evaluation.nll_samples", 0, "--evaluation.compression_rows", 0, "--tracking.pictures_every", 0)
+    answer = train("--recipe", "beta_vae_shapes", *short, *costs)
     (run,) = runs()
     assert answer.code == 0, answer.err
     assert run.data.tags["synthetic"] == "true"
