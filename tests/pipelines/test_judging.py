@@ -135,6 +135,8 @@ def test_what_makes_no_sense_is_refused_before_a_run_is_opened(train, runs, opti
     assert runs() == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_recipe_of_shapes_is_made_up_and_says_so(train, runs):
     short = ("--trainer.max_epochs", 1, "--model.beta", 4, "--model.learning_rate", "null", "--data.fit_rows", 200)
     costs = ("--evaluation.nll_samples", 0, "--evaluation.compression_rows", 0, "--tracking.pictures_every", 0)
