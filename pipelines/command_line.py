@@ -124,8 +124,8 @@ def named_file(name: str, folder: Path = RECIPES, kind: str = "recipe") -> Path:
     known = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
     if name not in known:
         nearest = closest(name, known)
-        hint = f": did you mean {nearest}?" if nearest else "."
-        raise UserError(f"Unknown {kind} '{name}'{hint} Known: {', '.join(known)}.")
+        hint = f"did you mean {nearest}?" if nearest else "see --help for all of them."
+        raise UserError(f"Unknown {kind} '{name}': {hint}")
     return known[name]
 
 
