@@ -117,8 +117,10 @@ class TableReader:
     def _opened(
         self, file: Path, types: dict[str, pa.DataType] | None = None
     ) -> Iterator[pyarrow.csv.CSVStreamingReader]:
+        """A reader with these types; without them it is for a look alone, and nothing is counted."""
+
         def leave_out(row: pyarrow.csv.InvalidRow) -> str:
-            self.skipped["lines with too many or too few fields"] += 1
+            self.skipped["lines with too many or too few fields"] += types is not None
             return "skip"
 
         handler: Callable[[pyarrow.csv.InvalidRow], str] | None = leave_out if self.bad_rows == "skip" else None

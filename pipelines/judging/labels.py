@@ -24,8 +24,9 @@ def check_label_efficiency(data: LitData, asked: Evaluation) -> None:
         UserError: in one sentence.
     """
     counts = [count for count in asked.label_efficiency if count != "all"]
-    classes, rows = len(data.spec.classes), data.split_sizes["fit"]
-    if asked.label_efficiency and data.rows["fit"].y is None:
+    fit = data.rows["fit"]
+    classes, rows = len(data.spec.classes), len(fit.raw)
+    if asked.label_efficiency and fit.y is None:
         raise UserError(f"{data.spec.name} has no labels: leave evaluation.label_efficiency empty.")
     if any(not classes <= count <= rows for count in counts):
         raise UserError(
