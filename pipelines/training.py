@@ -35,7 +35,7 @@ from pipelines.portfolio import draw_portfolio
 from pipelines.processes import end_process_group, minding_the_others
 from pipelines.provenance import describe_run, log_provenance
 from pipelines.rank import is_rank_zero
-from pipelines.summary import print_summary, write_figures
+from pipelines.summary import print_summary, tell_alarms, write_figures
 from pipelines.terminal import EpochLines, is_watched, keep_quiet
 from pipelines.tracking import Status, Tracker, TrackingLogger
 
@@ -245,6 +245,7 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted, detector: Detecto
     pictures = draw_portfolio(model, data, verdict, fitted.history.figures, tracker)
     pack(model, data, tracker, step, detector)
     print_summary(verdict, tracker, pictures, model, data)
+    tell_alarms(model.alarms(fitted.history.last), tracker)
     if detector is not None:
         tracker.log_metrics(detector.figures, step)
         print(f"Detector    {detector}")

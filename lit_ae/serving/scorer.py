@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from mlflow.exceptions import MlflowException
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from lit_ae.detection.detector import Detector
 from lit_ae.errors import UserError
-from lit_ae.metrics.reconstruction import squared_error
+from lit_ae.metrics.reconstruction import reconstruction_errors
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving.files import load, load_detector
 from lit_ae.serving.frames import Frame, read_frame
@@ -31,11 +32,13 @@ class Scorer:
     """Answers in the user's own units; the same input always gets the same answer.
 
     ``params["output"]`` picks what comes back for ``(N, *spec.shape)`` rows: ``reconstruction`` (user's units),
-    ``latent`` ``(N, latent_dim)``, ``error`` ``(N,)`` (mean squared error per feature, in model space), or ``sample``
-    (N new samples from the prior, in user's units, drawn with ``params["seed"]``). A model with a detector also gives a
-    ``verdict``, and gives it unasked: a frame with a row for each row of the input, of ``score`` (higher is worse),
-    ``p_value`` (the share of normal rows that score as high), ``verdict`` (anomaly, normal or not scored) and
-    ``reasons`` (of anomalies: what stands out, and what was expected).
+    ``latent`` ``(N, latent_dim)``, ``error`` ``(N,)`` (mean squared error per feature, in model space; of strings, the
+    share of tokens that come back wrong), or ``sample`` (N new samples from the prior, in user's units, drawn with
+    ``params["seed"]``). A model with a detector also gives a ``verdict``, and gives it unasked: a frame with a row for
+    each row of the input, of ``score`` (higher is worse), ``p_value`` (the share of normal rows that score as high),
+    ``verdict`` (anomaly, normal or not scored) and ``reasons`` (of anomalies: what stands out, and what was expected).
+
+    A model of strings takes a list or a column of them, and gives reconstructions and samples as strings.
 
     A model of a table takes a frame, columns by name, and gives reconstructions and samples as one. A model of windows
     answers for the row that a window ends at, and NaN (not scored) for the rows that none ends at; a reconstruction is
@@ -50,10 +53,11 @@ class Scorer:
         self.model, self.detector = model, detector
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> NDArray[Any] | pd.DataFrame:
-        """The output asked for, as float32 or a frame.
+        """The output asked for, as float32, a frame or strings.
 
         Args:
-            model_input: rows in the user's own units, ``(N, *spec.shape)`` or a frame; for ``sample`` only N counts.
+            model_input: rows in the user's own units, ``(N, *spec.shape)``, a frame or strings; for ``sample`` only N
+                counts.
             params: ``output`` and ``seed``.
 
         Raises:
@@ -79,17 +83,20 @@ class Scorer:
 
     def _read(self, model_input: Any) -> Frame:
         spec = self.model.spec
-        if spec.schema is None:
-            return Frame(self._checked(torch.as_tensor(model_input).float()), None)
         try:
-            return read_frame(model_input, spec, spec.schema)
+            if spec.schema is not None:
+                return read_frame(model_input, spec, spec.schema)
+            if spec.tokenizer is not None:
+                return Frame(spec.tokenizer.encode(np.asarray(model_input, dtype=object).ravel().tolist()), None)
+            return Frame(self._checked(torch.as_tensor(model_input).float()), None)
         except UserError as mistake:
             raise _refusal(str(mistake)) from mistake
 
     def _told(self, raw: NDArray[Any]) -> NDArray[Any] | pd.DataFrame:
         """Rows in the user's own form."""
-        schema = self.model.spec.schema
-        return raw if schema is None else schema.decode(torch.from_numpy(raw))
+        codec = self.model.spec.codec
+        rows = raw if codec is None else codec.decode(torch.from_numpy(raw))
+        return np.array(rows, dtype=object) if isinstance(rows, list) else rows
 
     def _checked(self, raw: Tensor) -> Tensor:
         shape = self.model.spec.shape
@@ -114,7 +121,7 @@ class Scorer:
 
     def _error(self, raw: Tensor) -> Tensor:
         x = self.model.spec.preprocessing.apply(raw)
-        return squared_error(x, self.model(x))
+        return reconstruction_errors(x, self.model(x), self.model.spec)
 
     @torch.no_grad()
     def _sample(self, count: int, seed: int) -> Tensor:

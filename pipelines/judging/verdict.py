@@ -22,7 +22,7 @@ class Verdict:
         codes: test codes ``(N, latent_dim)``.
         x_hat: test reconstructions ``(N, *spec.shape)``, in model space.
         pca: principal components of the same size, fitted on the training split.
-        errors: mean squared error of each test row, ``(N,)``.
+        errors: of each test row, ``(N,)``: see :func:`lit_ae.metrics.reconstruction.reconstruction_errors`.
         pca_errors: those of PCA.
         figures: by MLflow key, such as ``test/mse`` and ``pca/mse``.
         protocol: a sentence for each figure that needs one.
