@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -122,8 +122,16 @@ class Fitted:
         self.model, self.history = model, history
 
 
-def fit(line: CommandLine, tracker: Tracker | None, resume: str | None, stop: StopBetweenSteps) -> Fitted:
+def fit(
+    line: CommandLine,
+    tracker: Tracker | None,
+    resume: str | None,
+    stop: StopBetweenSteps,
+    more: Sequence[L.Callback] = (),
+) -> Fitted:
     """Trains in all processes; the weights that are kept are the best of the validation objective.
+
+    ``more`` callbacks come after those that keep the state, so that what they raise finds the epoch on disk.
 
     Raises:
         UserError: for what Lightning refuses before the first step.
@@ -132,7 +140,7 @@ def fit(line: CommandLine, tracker: Tracker | None, resume: str | None, stop: St
     directory = checkpoints_of(tracker) if tracker else Path(tempfile.gettempdir()) / "lit_ae"
     history, best = History(), BestCheckpoint(directory)
     stop.keep_in(directory / "last.ckpt")
-    callbacks = [stop, *chosen_callbacks(line, tracker), history, best, LastCheckpoint(directory)]
+    callbacks = [stop, *chosen_callbacks(line, tracker), history, best, LastCheckpoint(directory), *more]
     logger = TrackingLogger(tracker) if tracker else False
     has_bar = line.trainer.progress_bar_callback is not None and is_watched()
     trainer = trainer_of(
