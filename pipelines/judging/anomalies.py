@@ -104,6 +104,7 @@ def detection_figures(said: Said, labels: Labels, asked: Evaluation) -> dict[str
         figures |= alarm_figures(said.alarm, labels.anomaly)
     if labels.family is not None:
         found = family_figures(said.score, said.alarm, labels.anomaly, labels.family, labels.families)
+        found = found if len(found) > 1 else {}
         figures |= {f"family/{named(name)}/{key}": value for name, own in found.items() for key, value in own.items()}
     return figures | _series_figures(said, labels, asked)
 
