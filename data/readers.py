@@ -92,7 +92,7 @@ class TableReader:
 
     def _parquet(self, file: Path) -> Iterator[pd.DataFrame]:
         with _explained(file, []):
-            table = pq.ParquetFile(file)
+            table = pq.ParquetFile(file, pre_buffer=False)  # whose buffers stay until the end of the file
             self._check_names(file, table.schema_arrow.names)
             self.types = self.types or {one.name: str(one.type) for one in table.schema_arrow}
             before = 0

@@ -88,13 +88,13 @@ def show(
         write(asked.write, mark, table)
 
 
-def train(recipe: str, seed: int, experiment: str, options: Sequence[str] = ()) -> Run:
-    """The finished run of a recipe and a seed, trained now, with these options, where there is none.
+def train(recipe: str, seed: int, experiment: str, options: Sequence[str] = (), name: str | None = None) -> Run:
+    """The finished run of a recipe and a seed, trained now, with these options, where there is none of that name.
 
     Raises:
         UserError: it did not finish.
     """
-    name = f"{recipe} seed {seed}"
+    name = name or f"{recipe} seed {seed}"
     found = finished(name, experiment)
     if found is None:
         command = [sys.executable, "-m", "pipelines.train", "--recipe", recipe, "--seed_everything", str(seed)]
