@@ -36,8 +36,8 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.tuning",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description="Trials a minute of a whole study (MLflow runs, checkpoints, journal file) with one worker and with "
-        "several on the same cores, from the first trial's start to the last one's end: what a worker imports before "
+        description="Trials a minute of a whole study (MLflow runs, checkpoints, journal file) with one worker and "
+        "with several on the same cores, from the first trial's start to the last one's end: what a worker imports before "
         "its first trial is not counted. They take turns, so that whatever else the machine does hits all alike.",
     )
     add = parser.add_argument
