@@ -1,38 +1,36 @@
-"""What every data set is: rows in three roles, and a spec that tells the model about them."""
+"""What every data set is: rows in three or four roles, and a spec that tells the model about them."""
 
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal
 
 import lightning as L
-import torch
 from torch import Tensor
 
-from data.loading import GlobalBatchSampler, TensorLoader, TensorSplit, draw_binary
+from data.loading import Split, TensorLoader, TensorSplit, draw_binary
+from data.roles import Role, Rows, require_normals, without_repeats
 from lit_ae.errors import UserError
 from lit_ae.randomness import run_seed
 from lit_ae.spec import DataSpec
 
-Role = Literal["fit", "tune", "test"]
-
-
-class Rows(NamedTuple):
-    """The rows of one role, in the user's own units.
-
-    Attributes:
-        raw: samples ``(N, *spec.shape)``, of any number type.
-        y: class labels ``(N,)``, int64, or None.
-    """
-
-    raw: Tensor
-    y: Tensor | None = None
+_DRAWN_WITH: dict[Role, int] = {"fit": 0, "tune": 1, "test": 2, "calibrate": 3}  # seeds of what is drawn once
 
 
 class LitData(L.LightningDataModule, ABC):
     """Base of all data sets. A subclass says what its :attr:`spec` is and how its rows are read (:meth:`load`).
+
+    Where the data knows what is normal there are four roles: **fit**, **tune** and **calibrate** hold normal rows
+    alone, **test** holds both, with labels. No row stands in two roles: of equal rows (by hash) those of the last role
+    that has any stay, and the others are left out and counted in :attr:`left_out`. Series are apart in time instead.
+
+    Attributes:
+        families: names of the kinds of anomaly; empty where they are not told apart.
+        left_out: how many rows were left out, by reason.
+        noticed: how many rows are peculiar without being left out, by what they are.
 
     Args:
         root: folder of the data files; by default what the environment variable LIT_AE_DATA says, or else
@@ -64,6 +62,9 @@ class LitData(L.LightningDataModule, ABC):
             require_at_least("fit_rows", fit_rows, 2)
         self.root = Path(root or os.environ.get("LIT_AE_DATA") or "~/.cache/lit_ae").expanduser()
         self.batch_size, self.seed, self.fit_rows, self.fit_on_tune = batch_size, seed, fit_rows, fit_on_tune
+        self.families: tuple[str, ...] = ()
+        self.left_out: dict[str, int] = {}
+        self.noticed: dict[str, int] = {}
         self._splits: dict[Role, TensorSplit] = {}
         self._train_loader: TensorLoader | None = None
         self._position: dict[str, int] | None = None
@@ -71,11 +72,19 @@ class LitData(L.LightningDataModule, ABC):
     @property
     @abstractmethod
     def spec(self) -> DataSpec:
-        """What a model must know of the data. Reads no file."""
+        """What a model must know of the data. Reads files only where they alone can tell, as for a table."""
+
+    @property
+    def factors(self) -> Mapping[str, tuple[float, ...] | tuple[str, ...]]:
+        """The factors of variation that the rows were made from and the values of each; words where they have no order.
+
+        Empty where nobody knows them.
+        """
+        return {}
 
     @abstractmethod
     def load(self) -> dict[Role, Rows]:
-        """Reads the rows of each role.
+        """Reads the rows of each role; ``calibrate`` may be left out where the data has no notion of normal.
 
         Raises:
             UserError: if a file is missing or damaged.
@@ -85,15 +94,27 @@ class LitData(L.LightningDataModule, ABC):
     def rows(self) -> dict[Role, Rows]:
         """The rows of each role in the user's own units, read once."""
         loaded = self.load()
+        if "calibrate" in loaded:
+            loaded = self._apart(loaded)
         fit = loaded["fit"]
         if self.fit_rows is not None:
             if self.fit_rows > len(fit.raw):
                 raise UserError(f"data.fit_rows is {self.fit_rows}, but there are only {len(fit.raw)} training rows.")
-            fit = Rows(*(part if part is None else part[: self.fit_rows] for part in fit))  # type: ignore[arg-type]
+            fit = fit.take(slice(self.fit_rows))
         if self.fit_on_tune:
-            both = zip(fit, loaded["tune"], strict=True)
-            fit = Rows(*(None if a is None or b is None else torch.cat([a, b]) for a, b in both))  # type: ignore[arg-type]
+            fit = fit.beside(loaded["tune"])
         return {**loaded, "fit": fit}
+
+    def _apart(self, loaded: dict[Role, Rows]) -> dict[Role, Rows]:
+        """Refuses anomalies among the normals, and leaves out the rows that a later role holds too."""
+        require_normals(loaded)
+        if loaded["test"].entity is not None:
+            return loaded
+        apart = without_repeats(loaded)
+        for role, rows in loaded.items():
+            if repeated := len(rows.raw) - len(apart[role].raw):
+                self.left_out[f"{role} rows that another role holds too"] = repeated
+        return apart
 
     @property
     def split_sizes(self) -> dict[str, int]:
@@ -102,21 +123,41 @@ class LitData(L.LightningDataModule, ABC):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of the raw rows, their labels and their roles. The order of training has no part in it."""
+        """SHA-256 (hex) of the raw rows, their labels, factors and roles. The order of training has no part in it."""
         sha = hashlib.sha256()
+        sha.update(" ".join(self.spec.vocabulary).encode())
         for role, rows in self.rows.items():
-            for tensor in (rows.raw, rows.y):
+            for name, tensor in rows._asdict().items():
                 if tensor is not None:
-                    sha.update(f"{role} {tensor.dtype} {tuple(tensor.shape)}".encode())
-                    sha.update(tensor.flatten().numpy().data)
+                    kind = "" if name in ("raw", "y") else f"{name} "
+                    sha.update(f"{role} {kind}{tensor.dtype} {tuple(tensor.shape)}".encode())
+                    sha.update(tensor.contiguous().flatten().numpy().data)
         return sha.hexdigest()
 
+    def example(self, rows: int = 3) -> Any:
+        """The first test rows in the user's own form: an array ``(rows, *spec.shape)``, or a frame, or strings."""
+        raw = self.rows["test"].raw[:rows]
+        codec = self.spec.codec
+        return raw.numpy() if codec is None else codec.decode(raw)
+
+    def optimal_scores(self, rows: Rows) -> Tensor | None:
+        """The anomaly scores ``(N,)`` that no others can beat, where the data's own distribution is known."""
+        return None
+
     def split(self, role: Role) -> TensorSplit:
-        """The rows of one role for evaluation, in model space. What is dynamic in training was drawn here once."""
+        """The rows of one role for evaluation, in model space. What is dynamic in training was drawn here once.
+
+        Raises:
+            UserError: if the data has no such role.
+        """
+        if role not in self.rows:
+            raise UserError(
+                f"{self.spec.name} has no normal rows to {role} with: say what is normal, for instance by data.normal."
+            )
         if role not in self._splits:
             split = self._split_for_training(role)
             if split.binarize == "dynamic":
-                split = TensorSplit(draw_binary(split.x, seed=get_args(Role).index(role)), split.y)
+                split = TensorSplit(draw_binary(split.x, seed=_DRAWN_WITH[role]), split.y)
             self._splits[role] = split
         return self._splits[role]
 
@@ -130,7 +171,7 @@ class LitData(L.LightningDataModule, ABC):
 
     def train_dataloader(self) -> TensorLoader:
         """The training rows, in an order of its own for every epoch."""
-        self._train_loader = self._loader(self._split_for_training("fit"), shuffle=True)
+        self._train_loader = self._loader(self.training_split(), shuffle=True)
         if self._position is not None:
             self._train_loader.load_state_dict(self._position)
             self._position = None
@@ -155,15 +196,19 @@ class LitData(L.LightningDataModule, ABC):
         """The test rows, in order."""
         return self._loader(self.split("test"), shuffle=False)
 
+    def training_split(self) -> Split:
+        """The rows to train on, in model space."""
+        return self._split_for_training("fit")
+
     def _split_for_training(self, role: Role) -> TensorSplit:
         rows, spec = self.rows[role], self.spec
         binarize: Literal["none", "dynamic"] = "dynamic" if spec.binarize == "dynamic" else "none"
         return TensorSplit(spec.preprocessing.apply(rows.raw), rows.y, binarize)
 
-    def _loader(self, split: TensorSplit, shuffle: bool) -> TensorLoader:
+    def _loader(self, split: Split, shuffle: bool) -> TensorLoader:
         seed = run_seed() if self.seed is None else self.seed
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return TensorLoader(split, GlobalBatchSampler(len(split), self.batch_size, shuffle, seed, rank, world_size))
+        return TensorLoader(split, split.sampler(self.batch_size, shuffle, seed, rank, world_size))
 
 
 def require_at_least(option: str, value: int, lowest: int) -> None:

@@ -19,7 +19,7 @@ class Digits(GreyImages):
 
     side, white, classes = 8, 16.0, tuple("0123456789")
 
-    def load(self) -> dict[Role, Rows]:
+    def read(self) -> dict[Role, Rows]:
         """Reads scikit-learn's copy: raw ``(N, 1, 8, 8)`` of type float32."""
         images, labels = load_digits(return_X_y=True)
         rest, test = train_test_split(range(len(labels)), test_size=TEST_ROWS, stratify=labels, random_state=0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +26,12 @@ class BatchIndex(NamedTuple):
     rows: Tensor
     share: float
     seed: int
+
+
+class Order(Protocol):
+    """Row numbers by their places in an epoch."""
+
+    def __getitem__(self, places: slice, /) -> Tensor: ...
 
 
 class GlobalBatchSampler(DistributedSampler[BatchIndex]):
@@ -90,11 +96,22 @@ class GlobalBatchSampler(DistributedSampler[BatchIndex]):
         """The next iteration goes on where ``state`` was taken."""
         self.epoch, self._position, self._resumed = state["epoch"], state["position"], True
 
-    def _order(self) -> Tensor:
+    def _order(self) -> "Order":
         rows = self._cuts[-1]
         if not self.shuffle:
             return torch.arange(rows)
         return torch.randperm(rows, generator=torch.Generator().manual_seed(mix(self.seed, self.epoch)))
+
+
+class Split(Protocol):
+    """Rows that are handed out by whole batches."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: BatchIndex) -> Batch: ...
+
+    def sampler(self, batch_size: int, shuffle: bool, seed: int, rank: int, world_size: int) -> GlobalBatchSampler:
+        """The order in which its rows are handed out: see :class:`GlobalBatchSampler`."""
 
 
 class TensorSplit(Dataset[Batch]):
@@ -112,6 +129,10 @@ class TensorSplit(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.x)
 
+    def sampler(self, batch_size: int, shuffle: bool, seed: int, rank: int, world_size: int) -> GlobalBatchSampler:
+        """Any order will do."""
+        return GlobalBatchSampler(len(self), batch_size, shuffle, seed, rank, world_size)
+
     def __getitem__(self, index: BatchIndex) -> Batch:
         x = self.x.index_select(0, index.rows)
         if self.binarize == "dynamic":
@@ -127,9 +148,9 @@ class TensorLoader(DataLoader[Batch]):
         sampler: their order, and the part of each batch that belongs to this process.
     """
 
-    def __init__(self, split: TensorSplit, sampler: GlobalBatchSampler):
+    def __init__(self, split: Split, sampler: GlobalBatchSampler):
         super().__init__(
-            split,
+            split,  # type: ignore[arg-type]
             batch_size=None,  # the sampler's indices are batches already
             sampler=sampler,
             collate_fn=_as_it_is,

@@ -69,7 +69,7 @@ class MNIST(GreyImages):
         """
         fetch(self._missing(), self.folder, MIRRORS)
 
-    def load(self) -> dict[Role, Rows]:
+    def read(self) -> dict[Role, Rows]:
         """Reads and checks the files: raw ``(N, 1, 28, 28)`` of type uint8.
 
         Raises:

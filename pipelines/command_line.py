@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from lit_ae.errors import UserError
-from pipelines.catalogue import Catalogue, closest, flatten
+from pipelines.catalogue import Catalogue, check_value, flatten
+from pipelines.options import GROUPS
 from pipelines.rank import is_rank_zero
-from pipelines.signatures import Sources
+from pipelines.signatures import Parameter, Sources
+from pipelines.values import closest
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ROOT / "pipelines" / "recipes"
@@ -32,15 +34,20 @@ class Request(NamedTuple):
     resume: str | None
 
 
-def own_options() -> dict[str, str]:
-    """The options that belong to the command itself, with their help."""
-    sources = Sources([ROOT / "pipelines" / "options.py"], "object")
-    groups = {"tracking": "Tracking", "evaluation": "Evaluation", "early_stopping": "Stopping"}
-    grouped = {
-        f"{group}.{parameter.name}": f"{parameter.help} (default {parameter.default})"
+def grouped_options() -> dict[str, Parameter]:
+    """The command's own options that stand in groups, such as ``evaluation.nll_samples``."""
+    sources = Sources([ROOT / "pipelines" / "options.py", ROOT / "lit_ae" / "detection" / "settings.py"], "object")
+    groups = {group: made.__name__ for group, made in GROUPS.items()}
+    return {
+        f"{group}.{parameter.name}": parameter
         for group, name in groups.items()
         for parameter in sources.entry(name).parameters.values()
     }
+
+
+def own_options() -> dict[str, str]:
+    """The options that belong to the command itself, with their help."""
+    grouped = {name: f"{option.help} (default {option.default})" for name, option in grouped_options().items()}
     return {
         "recipe": f"An experiment of pipelines/recipes by name, or a YAML file (default {DEFAULT_RECIPE}).",
         "resume": "Go on with this run (its id) from its last checkpoint, in the same MLflow run.",
@@ -55,27 +62,32 @@ def read(argv: list[str]) -> Request:
         UserError: for a name that nothing answers to, or a file that can't be read.
     """
     catalogue, own = Catalogue(ROOT), own_options()
-    options = list(split_options(argv, FLAGS))
+    options = list(options_of(argv))
     _answer_help(options, catalogue, own)
     flags = [(name, value) for name, value in options if name not in ("recipe", "resume", "config")]
     given = {name: value for name, value in options if name in ("recipe", "resume") and value}
     files = [named_file(given["recipe"])] if "recipe" in given else []
-    files += [_local_file(value or "") for name, value in options if name == "config"]
+    files += [local_file(value or "") for name, value in options if name == "config"]
     if "resume" in given and not files:
-        files = [_local_file(f"runs:/{given['resume']}/config.yaml", _output_dir(flags))]
+        files = [local_file(f"runs:/{given['resume']}/config.yaml", _output_dir(flags))]
     if not files and "model" not in dict(flags):
         files = [named_file(DEFAULT_RECIPE)]
-    catalogue.check([*(option for file in files for option in flatten(read_yaml(file))), *flags], own)
+    named = [*(option for file in files for option in flatten(read_yaml(file))), *flags]
+    catalogue.check(named, own)
+    grouped = grouped_options()
+    for name, value in named:
+        if name in grouped:
+            check_value(name, grouped[name], value)
     arguments = [f"--config={file}" for file in files]
     arguments += [f"--{name}" if value is None else f"--{name}={value}" for name, value in flags]
     return Request(arguments, given.get("resume"))
 
 
-def split_options(argv: list[str], flags: set[str]) -> Iterator[tuple[str, str | None]]:
+def options_of(argv: list[str], flags: set[str] = FLAGS) -> Iterator[tuple[str, str | None]]:
     """``--a=1 --b 2 --c`` as pairs of name and value; ``flags`` may stand without one.
 
     Raises:
-        UserError: a word is no option, or an option has no value.
+        UserError: for a word that is no option, or an option without its value.
     """
     words = ["--help" if word == "-h" else word for word in argv]
     while words:
@@ -108,7 +120,7 @@ def named_file(name: str, folder: Path = RECIPES, kind: str = "recipe") -> Path:
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        return _local_file(name)
+        return local_file(name)
     known = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
     if name not in known:
         nearest = closest(name, known)
@@ -121,7 +133,7 @@ def _output_dir(flags: list[tuple[str, str | None]]) -> Path:
     return Path(dict(flags).get("tracking.output_dir") or "outputs")
 
 
-def _local_file(address: str, output_dir: Path = Path("outputs")) -> Path:
+def local_file(address: str, output_dir: Path = Path("outputs")) -> Path:
     """A readable local file for a path or ``runs:/<run id>/<artefact>``."""
     path = Path(address)
     if address.startswith("runs:/"):
@@ -141,10 +153,10 @@ def _downloaded(run_id: str, artefact: str) -> Path:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """The sections of a YAML file.
+    """The sections of a configuration.
 
     Raises:
-        UserError: it can't be read, or holds no sections.
+        UserError: it can't be read, or holds something else.
     """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))

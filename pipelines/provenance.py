@@ -23,17 +23,26 @@ def describe_run(model: LitAutoencoder, data: LitData) -> tuple[str, str]:
     likelihood, spec = type(model.likelihood).__name__, data.spec
     name = f"{variant} {network} {model.latent_dim} {spec.name}"
     parameters = sum(p.numel() for p in model.parameters())
-    corrupted = f", input corrupted by {type(model.corruption).__name__}" if model.corruption else ""
+    beside = f", input corrupted by {type(model.corruption).__name__}" if model.corruption else ""
+    beside += f", extra terms {', '.join(model.extra_terms.identities)}" if model.extra_terms else ""
     made_up = " (synthetic data)" if spec.synthetic else ""
     description = (
         f"**{variant}** with a {network} network ({parameters:,} parameters), {model.latent_dim} latent dimensions, "
-        f"{likelihood} likelihood{corrupted}, on **{spec.name}**{made_up}: {sizes(data)}, binarize {spec.binarize}."
+        f"{likelihood} likelihood{beside}, on **{spec.name}**{made_up}: {sizes(data)}, "
+        f"binarize {spec.binarize}.{reading(data)}"
     )
     return name, description
 
 
 def sizes(data: LitData) -> str:
     return ", ".join(f"{count:,} {role}" for role, count in data.split_sizes.items())
+
+
+def reading(data: LitData) -> str:
+    """Sentences for what was left out while reading, and what was noticed; empty for nothing."""
+    counts = {"Left out": data.left_out, "Noticed": data.noticed}
+    told = {head: ", ".join(f"{count:,} {what}" for what, count in found.items()) for head, found in counts.items()}
+    return "".join(f" {head}: {what}." for head, what in told.items() if what)
 
 
 def log_provenance(tracker: Tracker, line: CommandLine, is_resumed: bool) -> None:
@@ -53,10 +62,21 @@ def log_provenance(tracker: Tracker, line: CommandLine, is_resumed: bool) -> Non
     tracker.set_tags({**tags, "data": data.spec.name, "synthetic": str(data.spec.synthetic).lower(), **code_version()})
     if is_resumed:
         return
+    show_schema(tracker, data)
     tracker.log_params(flat_parameters(line))
-    roles = {"fit": "train", "tune": "validation", "test": "test"}
+    roles = {"fit": "train", "tune": "validation", "calibrate": "calibration", "test": "test"}
     counts = {roles[role]: count for role, count in data.split_sizes.items()}
     tracker.log_dataset(data.spec.name, data.digest, counts, f"{type(data).__name__}, {data.root}", data.spec.shape)
+
+
+def show_schema(tracker: Tracker, data: LitData) -> None:
+    """What was learned of a table's columns, in the terminal and as an artefact."""
+    if data.spec.schema is None:
+        return
+    page = tracker.directory / "schema.md"
+    page.write_text(data.spec.schema.to_markdown())
+    tracker.log_file(page)
+    print(f"\nColumns of {data.spec.name}\n{page.read_text()}")
 
 
 def flat_parameters(line: CommandLine) -> dict[str, str]:
@@ -76,6 +96,8 @@ def flat_parameters(line: CommandLine) -> dict[str, str]:
     flat["model/parameters"] = str(sum(p.numel() for p in line.model.parameters()))
     flat["data/digest"] = line.datamodule.digest
     flat |= {f"data/rows/{role}": str(count) for role, count in line.datamodule.split_sizes.items()}
+    flat |= {f"data/left_out/{reason}": str(count) for reason, count in line.datamodule.left_out.items()}
+    flat |= {f"data/noticed/{what}": str(count) for what, count in line.datamodule.noticed.items()}
     return {name: value[:6000] for name, value in flat.items()}
 
 

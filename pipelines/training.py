@@ -17,6 +17,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from data.base import LitData
+from lit_ae.detection.detector import Detector
 from lit_ae.errors import NotFinite, UserError
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving.package import package
@@ -26,13 +27,15 @@ from pipelines.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
 from pipelines.checks import check
 from pipelines.command_line import Request
 from pipelines.configuration import CommandLine, configure, trainer_of
-from pipelines.evaluation import Verdict, evaluate
+from pipelines.detecting import make_detector
+from pipelines.evaluation import evaluate
+from pipelines.judging.verdict import Verdict
 from pipelines.mistakes import explained
 from pipelines.portfolio import draw_portfolio
 from pipelines.processes import end_process_group, minding_the_others
 from pipelines.provenance import describe_run, log_provenance
 from pipelines.rank import is_rank_zero
-from pipelines.summary import print_summary, write_figures
+from pipelines.summary import print_summary, tell_alarms, write_figures
 from pipelines.terminal import EpochLines, is_watched, keep_quiet
 from pipelines.tracking import Status, Tracker, TrackingLogger
 
@@ -64,7 +67,8 @@ def train_in_a_run(line: CommandLine, resume: str | None, stop: StopBetweenSteps
     reason = None
     try:
         log_provenance(tracker, line, is_resumed=resume is not None)
-        judge(line, tracker, fit(line, tracker, resume, stop))
+        fitted = fit(line, tracker, resume, stop)
+        judge(line, tracker, fitted, make_detector(line, fitted.model, [stop, *chosen_callbacks(line, None)]))
         status = "FINISHED"
     except Interrupted as signal:
         status, reason = "KILLED", str(signal)
@@ -227,7 +231,7 @@ def keep_checkpoints(tracker: Tracker) -> None:
         tracker.log_file(path, "checkpoints")
 
 
-def judge(line: CommandLine, tracker: Tracker, fitted: Fitted) -> Verdict:
+def judge(line: CommandLine, tracker: Tracker, fitted: Fitted, detector: Detector | None) -> Verdict:
     """Test figures, pictures and the packed model, in this process alone."""
     model, data = fitted.model, line.datamodule
     tester = trainer_of(
@@ -241,24 +245,28 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted) -> Verdict:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    verdict = evaluate(model, data, line.option("evaluation"), tester)
+    verdict = evaluate(model, data, line.option("evaluation"), tester, detector)
     step = fitted.history.epochs
     tracker.log_metrics(verdict.figures, step)
     write_figures(verdict, tracker, describe_run(model, data)[1])
     model = model.cpu()
     pictures = draw_portfolio(model, data, verdict, fitted.history.figures, tracker)
-    pack(model, data, tracker, step)
+    pack(model, data, tracker, step, detector)
     print_summary(verdict, tracker, pictures, model, data)
+    tell_alarms(model.alarms(fitted.history.last), tracker)
+    if detector is not None:
+        tracker.log_metrics(detector.figures, step)
+        print(f"Detector    {detector}")
     return verdict
 
 
-def pack(model: LitAutoencoder, data: LitData, tracker: Tracker, step: int) -> None:
+def pack(model: LitAutoencoder, data: LitData, tracker: Tracker, step: int, detector: Detector | None) -> None:
     """The one MLflow model of the run; its folder holds all of it or is not there."""
     metadata: dict[str, Any] = {"variant": type(model).__name__, "data": data.spec.name, "data_digest": data.digest}
     directory = tracker.directory / "model"
     draft = directory.with_name("model.part")
     try:
-        package(model, data.rows["test"].raw[:3].numpy(), draft, metadata)
+        package(model, data.example(), draft, metadata, detector)
         shutil.rmtree(directory, ignore_errors=True)
         draft.replace(directory)
     finally:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from lit_ae.errors import UserError
 from lit_ae.spec import DataSpec
 
 
@@ -13,17 +14,33 @@ class Likelihood(nn.Module, ABC):
 
     Args:
         spec: the data that is compared.
+
+    Raises:
+        UserError: the data are ids of tokens, and the likelihood compares numbers.
     """
 
     outputs_per_feature = 1
+    compares_ids = False
+    is_by_feature = True
+    """Whether features are independent, so that each can be judged by itself."""
 
     def __init__(self, spec: DataSpec):
         super().__init__()
+        if spec.kind == "sequence" and not self.compares_ids:
+            raise UserError(
+                f"{type(self).__name__} compares numbers, and {spec.name} holds tokens, which have no order: "
+                "use --model.likelihood Categorical."
+            )
         self.value_range = spec.value_range
 
     @abstractmethod
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Nats a sample, summed over features: ``(N,)``."""
+
+    def log_prob_by_feature(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Nats of each feature, judged as a sample of its own: ``(N, features)``."""
+        alone = outputs.flatten(2).transpose(1, 2).flatten(0, 1)[:, :, None]
+        return self.log_prob(alone, x.reshape(-1, 1)).view(len(x), -1)
 
     @abstractmethod
     def mean(self, outputs: Tensor) -> Tensor:

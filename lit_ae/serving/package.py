@@ -12,52 +12,73 @@ from typing import Any
 import mlflow
 import numpy as np
 from mlflow.models import ModelSignature
-from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
-from numpy.typing import NDArray
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types.schema import AnyType
 
 import lit_ae
+from lit_ae import schema as tables
+from lit_ae.detection.detector import Detector
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving import scorer
 from lit_ae.serving.files import save
 from lit_ae.spec import DataSpec
 
-REQUIREMENTS = ("mlflow", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors")
+REQUIREMENTS = ("mlflow", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "pandas", "safetensors")
 
 
-def package(model: LitAutoencoder, example: NDArray[Any], directory: Path, metadata: dict[str, Any]) -> None:
+def package(
+    model: LitAutoencoder,
+    example: Any,
+    directory: Path,
+    metadata: dict[str, Any],
+    detector: Detector | None = None,
+) -> None:
     """Writes an MLflow model that loads with its own requirements and code alone.
 
     Args:
         model: the trained model.
-        example: a few rows in the user's own units, ``(N, *spec.shape)``.
+        example: a few rows in the user's own units: ``(N, *spec.shape)``, or what the spec's codec takes.
         directory: where to; whatever stood there is replaced, once the new model is whole.
         metadata: plain values kept in the MLmodel file.
+        detector: what makes verdicts of the model's scores; with one, a verdict is what comes back unasked.
     """
     with _replacing(directory) as new, tempfile.TemporaryDirectory() as scratch, _without_remarks():
-        save(model, Path(scratch) / "autoencoder")
+        save(model, Path(scratch) / "autoencoder", detector)
         mlflow.pyfunc.save_model(
             path=new,
             loader_module=scorer.__name__,
             data_path=str(Path(scratch) / "autoencoder"),
             code_paths=[str(Path(lit_ae.__file__).parent)],
-            signature=signature(model.spec),
-            input_example=example.astype(np.float32),
-            pip_requirements=requirements(),
+            signature=signature(model.spec, scorer.default_output(detector)),
+            input_example=example.astype(np.float32) if model.spec.codec is None else example,
+            pip_requirements=requirements(model.spec),
             metadata=metadata,
         )
 
 
-def signature(spec: DataSpec) -> ModelSignature:
-    """Rows of the user's own units in; which output comes back is a parameter, so no one schema describes it."""
-    rows = TensorSpec(np.dtype(np.float32), (-1, *spec.shape))
-    options = [ParamSpec(name, DataType[kind], default) for name, (kind, default) in scorer.PARAMETERS.items()]
-    return ModelSignature(inputs=Schema([rows]), params=ParamSchema(options))
+def signature(spec: DataSpec, output: str) -> ModelSignature:
+    """The user's own units in; which output comes back is a parameter, so no one schema describes it."""
+    rows: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *spec.shape))]
+    if spec.schema:
+        rows = _columns(spec.schema)
+    elif spec.tokenizer:
+        rows = [ColSpec(DataType.string)]
+    defaults = {**{name: default for name, (_, default) in scorer.PARAMETERS.items()}, "output": output}
+    options = [ParamSpec(name, DataType[kind], defaults[name]) for name, (kind, _) in scorer.PARAMETERS.items()]
+    return ModelSignature(inputs=Schema(rows), params=ParamSchema(options))
 
 
-def requirements() -> list[str]:
-    """What a served model needs, pinned to what is installed now."""
+def _columns(schema: tables.Schema) -> list[ColSpec | TensorSpec]:
+    """The columns' names. MLflow checks none of them: the model itself refuses what is wrong, in a sentence."""
+    names = [*schema.names, *([schema.entity] if schema.entity else [])]
+    return [ColSpec(AnyType(), name, required=False) for name in names]
+
+
+def requirements(spec: DataSpec) -> list[str]:
+    """What a served model of such data needs, pinned to what is installed now."""
+    names = [*REQUIREMENTS, *(spec.codec.requirements if spec.codec else ())]
     extras = {"jsonargparse": "[signatures]"}
-    return [f"{name}{extras.get(name, '')}=={version(name).split('+')[0]}" for name in REQUIREMENTS]
+    return [f"{name}{extras.get(name, '')}=={version(name).split('+')[0]}" for name in names]
 
 
 @contextmanager

@@ -3,54 +3,100 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_ae.metrics.chunks import in_chunks
-from lit_ae.metrics.reconstruction import squared_error
+from lit_ae.detection.detector import Detector
+from lit_ae.errors import UserError
+from lit_ae.metrics.reconstruction import reconstruction_errors
 from lit_ae.module import LitAutoencoder
-from lit_ae.serving.files import load
+from lit_ae.serving.files import load, load_detector
+from lit_ae.serving.frames import Frame, read_frame
+from lit_ae.serving.verdicts import verdicts
 
-OUTPUTS = ("reconstruction", "latent", "error", "sample")
+OUTPUTS = ("reconstruction", "latent", "error", "sample", "verdict")
 PARAMETERS: dict[str, tuple[str, Any]] = {"output": ("string", OUTPUTS[0]), "seed": ("long", 0)}
-"""The parameters of a prediction: MLflow's name of the type, and the default."""
+"""The parameters of a prediction: MLflow's name of the type, and the default of a model without a detector."""
+
+
+def default_output(detector: Detector | None) -> str:
+    """What comes back unasked: the verdict where there is a detector, else the reconstruction."""
+    return OUTPUTS[0] if detector is None else "verdict"
 
 
 class Scorer:
     """Answers in the user's own units; the same input always gets the same answer.
 
     ``params["output"]`` picks what comes back for ``(N, *spec.shape)`` rows: ``reconstruction`` (user's units),
-    ``latent`` ``(N, latent_dim)``, ``error`` ``(N,)`` (mean squared error per feature, in model space), or ``sample``
-    (N new samples from the prior, in user's units, drawn with ``params["seed"]``).
+    ``latent`` ``(N, latent_dim)``, ``error`` ``(N,)`` (mean squared error per feature, in model space; of strings, the
+    share of tokens that come back wrong), or ``sample`` (N new samples from the prior, in user's units, drawn with
+    ``params["seed"]``). A model with a detector also gives a ``verdict``, and gives it unasked: a frame with a row for
+    each row of the input, of ``score`` (higher is worse), ``p_value`` (the share of normal rows that score as high),
+    ``verdict`` (anomaly, normal or not scored) and ``reasons`` (of anomalies: what stands out, and what was expected).
+
+    A model of strings takes a list or a column of them, and gives reconstructions and samples as strings.
+
+    A model of a table takes a frame, columns by name, and gives reconstructions and samples as one. A model of windows
+    answers for the row that a window ends at, and NaN (not scored) for the rows that none ends at; a reconstruction is
+    that of the window's last row, and samples are the last rows of sampled windows.
 
     Args:
         model: a trained model, ready to infer.
+        detector: what makes verdicts of its scores, if there is one.
     """
 
-    def __init__(self, model: LitAutoencoder):
-        self.model = model
+    def __init__(self, model: LitAutoencoder, detector: Detector | None = None):
+        self.model, self.detector = model, detector
 
-    def predict(self, model_input: NDArray[Any], params: dict[str, Any] | None = None) -> NDArray[Any]:
-        """The output asked for, as float32.
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> NDArray[Any] | pd.DataFrame:
+        """The output asked for, as float32, a frame or strings.
 
         Args:
-            model_input: rows in the user's own units, ``(N, *spec.shape)``; for ``sample`` only N counts.
+            model_input: rows in the user's own units, ``(N, *spec.shape)``, a frame or strings; for ``sample`` only N
+                counts.
             params: ``output`` and ``seed``.
 
         Raises:
             MlflowException: for anything that has no answer; a server says so with HTTP status 400.
         """
         defaults = {name: default for name, (_, default) in PARAMETERS.items()}
-        wanted = {**defaults, **(params or {})}
-        raw = self._checked(torch.as_tensor(model_input).float())
+        wanted = {**defaults, "output": default_output(self.detector), **(params or {})}
+        asked = self._read(model_input)
         output, seed = wanted["output"], int(wanted["seed"])
         if output not in OUTPUTS:
             raise _refusal(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}.")
+        if output == "verdict":
+            return self._verdict(asked)
         if output == "sample":
-            return self._sample(len(raw), seed).numpy()
-        return in_chunks(getattr(self, f"_{output}"), raw).numpy()
+            return self._told(self._sample(len(asked.raw), seed).numpy())
+        answers = asked.answer(getattr(self, f"_{output}"))
+        return self._told(answers) if output == "reconstruction" else answers
+
+    def _verdict(self, asked: Frame) -> pd.DataFrame:
+        if self.detector is None:
+            raise _refusal("The model has no detector: train it on data that say what is normal, or ask for an error.")
+        return verdicts(self.detector, asked)
+
+    def _read(self, model_input: Any) -> Frame:
+        spec = self.model.spec
+        try:
+            if spec.schema is not None:
+                return read_frame(model_input, spec, spec.schema)
+            if spec.tokenizer is not None:
+                return Frame(spec.tokenizer.encode(np.asarray(model_input, dtype=object).ravel().tolist()), None)
+            return Frame(self._checked(torch.as_tensor(model_input).float()), None)
+        except UserError as mistake:
+            raise _refusal(str(mistake)) from mistake
+
+    def _told(self, raw: NDArray[Any]) -> NDArray[Any] | pd.DataFrame:
+        """Rows in the user's own form."""
+        codec = self.model.spec.codec
+        rows = raw if codec is None else codec.decode(torch.from_numpy(raw))
+        return np.array(rows, dtype=object) if isinstance(rows, list) else rows
 
     def _checked(self, raw: Tensor) -> Tensor:
         shape = self.model.spec.shape
@@ -66,11 +112,16 @@ class Scorer:
 
     def _reconstruction(self, raw: Tensor) -> Tensor:
         preprocessing = self.model.spec.preprocessing
-        return preprocessing.invert(self.model(preprocessing.apply(raw)))
+        return self._rows(preprocessing.invert(self.model(preprocessing.apply(raw))))
+
+    def _rows(self, raw: Tensor) -> Tensor:
+        """Of a window of a table its last row; anything else as it is."""
+        spec = self.model.spec
+        return raw[:, -1] if spec.schema is not None and len(spec.shape) > 1 else raw
 
     def _error(self, raw: Tensor) -> Tensor:
         x = self.model.spec.preprocessing.apply(raw)
-        return squared_error(x, self.model(x))
+        return reconstruction_errors(x, self.model(x), self.model.spec)
 
     @torch.no_grad()
     def _sample(self, count: int, seed: int) -> Tensor:
@@ -79,11 +130,12 @@ class Scorer:
         if not 0 <= seed < 2**63:
             raise _refusal(f"seed must lie between 0 and 2**63 - 1, and is {seed}.")
         drawn = self.model.sample(count, torch.Generator().manual_seed(seed))
-        return self.model.spec.preprocessing.invert(drawn)
+        return self._rows(self.model.spec.preprocessing.invert(drawn))
 
 
 def _load_pyfunc(path: str) -> Scorer:
-    return Scorer(load(Path(path)))
+    model = load(Path(path))
+    return Scorer(model, load_detector(Path(path), model))
 
 
 def _refusal(sentence: str) -> MlflowException:

@@ -9,7 +9,7 @@ import yaml
 
 from lit_ae.errors import UserError
 from pipelines.catalogue import Catalogue, closest
-from pipelines.command_line import RECIPES, ROOT, named_file, own_options, read_yaml, split_options
+from pipelines.command_line import RECIPES, ROOT, named_file, options_of, own_options, read_yaml
 from pipelines.signatures import Sources
 from pipelines.tuning.definition import Definition, Search
 
@@ -88,7 +88,7 @@ def read(argv: list[str]) -> Asked | None:
     Raises:
         UserError: for a name that nothing answers to, a value that can't be, or a file that can't be read.
     """
-    options = list(split_options(argv, FLAGS))
+    options = list(options_of(argv, FLAGS))
     if any(name == "help" for name, _ in options):
         print(help_text())
         return None
@@ -122,8 +122,10 @@ def _definition(
     for path, one in search.space.ranges.items():
         context = [(other, str(value)) for other, value in search.space.context(path).items()]
         catalogue.check([*definition.options, *context, *((path, str(value)) for value in one.samples)], own)
-        if path.partition(".")[0] not in ("model", "data", "trainer", "early_stopping"):
-            raise UserError(f"space.{path} is no option of a training: begin it with model., data. or trainer. .")
+        if path.partition(".")[0] not in ("model", "data", "trainer", "early_stopping", "detection"):
+            raise UserError(
+                f"space.{path} is no option of a training: begin it with model., data., trainer. or detection. ."
+            )
     return definition
 
 

@@ -67,7 +67,7 @@ def test_requirements_are_pinned_to_what_is_installed(vae):
     lines = (vae.directory / "requirements.txt").read_text().split()
     pins = dict(line.split("==") for line in lines)
     assert {name.partition("[")[0] for name in pins} == {
-        "mlflow", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "safetensors",
+        "mlflow", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "pandas", "safetensors",
     }  # fmt: skip
     assert all(pin == version(name.partition("[")[0]).split("+")[0] for name, pin in pins.items())
 
