@@ -9,7 +9,7 @@ import yaml
 
 from lit_ae.errors import UserError
 from pipelines.catalogue import Catalogue
-from pipelines.command_line import RECIPES, ROOT, named_file, own_options, read_yaml
+from pipelines.command_line import RECIPES, ROOT, named_file, own_options, read_yaml, split_options
 from pipelines.signatures import Sources
 from pipelines.tuning.definition import Definition, Search
 from pipelines.values import closest
