@@ -105,7 +105,7 @@ class SchemaLearner:
 
     def update(self, frame: pd.DataFrame) -> None:
         """Takes in some training rows."""
-        for name in self.names:
+        for name in self.names if len(frame) else ():
             series = frame[name]
             if name not in self._seen:
                 is_numeric = name not in self.categorical and holds_numbers(series)

@@ -92,7 +92,7 @@ class TableReader:
 
     def _parquet(self, file: Path) -> Iterator[pd.DataFrame]:
         with _explained(file, []):
-            table = pq.ParquetFile(file)
+            table = pq.ParquetFile(file, pre_buffer=False)  # whose buffers stay until the end of the file
             self._check_names(file, table.schema_arrow.names)
             self.types = self.types or {one.name: str(one.type) for one in table.schema_arrow}
             before = 0
@@ -117,8 +117,10 @@ class TableReader:
     def _opened(
         self, file: Path, types: dict[str, pa.DataType] | None = None
     ) -> Iterator[pyarrow.csv.CSVStreamingReader]:
+        """A reader with these types; without them it is for a look alone, and nothing is counted."""
+
         def leave_out(row: pyarrow.csv.InvalidRow) -> str:
-            self.skipped["lines with too many or too few fields"] += 1
+            self.skipped["lines with too many or too few fields"] += types is not None
             return "skip"
 
         handler: Callable[[pyarrow.csv.InvalidRow], str] | None = leave_out if self.bad_rows == "skip" else None

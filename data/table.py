@@ -54,7 +54,7 @@ class Table(TableData):
         ignore: list[str] = [],  # noqa: B006 - never changed, and shown as the default
         categorical: list[str] = [],  # noqa: B006
         label_column: str | None = None,
-        normal: list[str] = ["normal", "0", "False", "false"],  # noqa: B006
+        normal: list[str] = ["normal", "0", "false"],  # noqa: B006
         entity_column: str | None = None,
         time_column: str | None = None,
         bad_rows: BadRows = "refuse",
@@ -120,7 +120,8 @@ class Table(TableData):
             raise UserError(
                 f"{self.path} has rows without a label in '{self.label_column}': label them, or leave them out."
             )
-        return labels.where(~labels.isin(self.normal), NORMAL)
+        families = labels.replace({NORMAL: f"labelled {NORMAL}"})
+        return families.where(~labels.isin(self.normal), NORMAL)
 
     def pieces(self) -> Pieces:
         return self._held(self.reader)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from numbers import Number
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,10 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lit_ae.codecs import Codec
 from lit_ae.errors import UserError
 
 MissingPolicy = Literal["mean", "indicator", "refuse"]
 UNSEEN, MISSING = "(unseen)", "(missing)"
+_TEXT = {"str", "string", "large_string", "object"}
+_TRUTH = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Column:
         return shown if len(self.categories) <= 6 else f"{shown} and {len(self.categories) - 6} more"
 
 
-class Schema:
+class Schema(Codec):
     """The columns of a table, and the way from a frame of them to numbers and back.
 
     Missing values: ``mean`` puts the training mean in their place, ``indicator`` does so too and gives every numeric
@@ -109,10 +113,8 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values from which :meth:`from_dict` makes an equal schema."""
-        return {
-            "columns": [{**asdict(c), "categories": list(c.categories)} for c in self.columns],
-            "missing": self.missing,
-        }
+        columns = [{**asdict(column), "categories": list(column.categories)} for column in self.columns]
+        return {"columns": columns, "missing": self.missing, "entity": self.entity}
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> "Schema":
@@ -161,28 +163,40 @@ class _BadValueError(Exception):
 
 
 def numbers(series: pd.Series) -> NDArray[np.float64]:
-    """The numbers of a column, NaN where one is missing.
+    """The numbers of a column, NaN where one is missing; truth values are 0 and 1.
 
     Raises:
-        _BadValueError: for text and for infinite numbers.
+        _BadValueError: for text, times and infinite numbers.
     """
-    values = pd.to_numeric(series, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    if (text := np.isnan(values) & ~series.isna().to_numpy()).any():
-        raise _BadValueError(text, f"{series[text].iloc[0]!r} is no number: mend it, or leave the row out")
+    missing = series.isna().to_numpy()
+    if not pd.api.types.is_numeric_dtype(series.dtype):
+        foreign = ~missing & ~np.array([isinstance(value, Number) for value in series], dtype=bool)
+        if foreign.any():
+            found = str(series[foreign].iloc[0])
+            raise _BadValueError(foreign, f"{found!r} is no number, and the column takes numbers: mend it")
+    values = series.where(~missing, np.nan).astype(np.float64).to_numpy()
     if (infinite := np.isinf(values)).any():
         raise _BadValueError(infinite, "the number is infinite: mend it, or leave the row out")
     return values
 
 
 def texts(series: pd.Series) -> pd.Series:
-    """The values of a categorical column as text, :data:`MISSING` where there is none; 1.0 and 1 are the same."""
+    """The values of a categorical column as text, :data:`MISSING` where there is none; 1.0 is 1, and True is true."""
     if pd.api.types.is_float_dtype(series.dtype) and (series.dropna() % 1 == 0).all():
         series = series.astype("Int64")
-    return series.astype("string").fillna(MISSING)
+    return series.astype("string").replace(_TRUTH).fillna(MISSING)
 
 
 def codes(series: pd.Series, column: Column) -> NDArray[np.float64]:
-    """The place of each value among the column's categories, and the one after the last for any other."""
+    """The place of each value among the column's categories, and the one after the last for any other.
+
+    Raises:
+        _BadValueError: for numbers where training had text.
+    """
+    present = series.notna().to_numpy()
+    is_number = pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype)
+    if is_number and present.any() and column.dtype in _TEXT:
+        raise _BadValueError(present, f"{series[present].iloc[0]} is a number, and the column takes text: mend it")
     found = pd.Index(column.categories).get_indexer(texts(series))
     return np.where(found < 0, len(column.categories), found).astype(np.float64)
 
