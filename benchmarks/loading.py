@@ -74,7 +74,12 @@ def write(file: Path, rows: int, columns: int) -> int:
 def in_a_process(file: Path, limit: int) -> dict[str, Any]:
     """What :func:`measure` says in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.loading", "--limit", str(limit), "--measure", str(file)]
-    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "MALLOC_ARENA_MAX": "1",
+        "MALLOC_MMAP_THRESHOLD_": "65536",
+        "OMP_NUM_THREADS": "1",
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"It failed within {limit} MiB:\n{done.stderr}")
