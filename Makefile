@@ -1,16 +1,17 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= $(CURDIR)/.venv
 PORT ?= 5000
+STORAGE ?= outputs/studies.journal
 INSTALLED := $(VENV)/.installed
 
 export PATH := $(VENV)/bin:$(PATH)
 export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
 
-.PHONY: help demo test slow check format ui clean
+.PHONY: help demo test slow check format ui dashboard clean
 .DEFAULT_GOAL := help
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## Set up and train the default recipe: a convolutional VAE on real digits
 	mlflow run . --env-manager local --experiment-name lit-ae
@@ -33,6 +34,9 @@ format: $(INSTALLED) ## Put the code into the format that check asks for
 
 ui: $(INSTALLED) ## Open MLflow on the runs of this checkout (PORT=5000)
 	mlflow ui --backend-store-uri "$$MLFLOW_TRACKING_URI" --port $(PORT)
+
+dashboard: $(INSTALLED) ## Open Optuna Dashboard on the studies (STORAGE=outputs/studies.journal, PORT=8080)
+	python -m pipelines.tune --dashboard $(if $(filter 5000,$(PORT)),8080,$(PORT)) --storage "$(STORAGE)"
 
 clean: ## Remove the environment and all caches; runs and outputs stay
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -97,7 +97,7 @@ class Setting(NamedTuple):
     """What all contenders have in common.
 
     Attributes:
-        network: a name in :data:`MODELS`.
+        network: a name in :data:`MODELS`, or the options that describe another model.
         batch_size: rows of a step.
         epochs: how long each training is.
         rows: training rows.
@@ -121,7 +121,7 @@ class Setting(NamedTuple):
             "tracking.pictures_every": 0,
         }
         words = [f"--{name}={value}" for name, value in changes.items()]
-        return configure(read([*MODELS[self.network].split(), DATA, *words]))
+        return configure(read([*MODELS.get(self.network, self.network).split(), DATA, *words]))
 
 
 def ours(setting: Setting, is_tracked: bool) -> Rate:

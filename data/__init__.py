@@ -7,8 +7,23 @@ from data.images import Images
 from data.mnist import MNIST
 from data.network_traffic import NetworkTraffic
 from data.sensors import Sensors
+from data.sequences import Sequences
 from data.series import Series
 from data.shapes import Shapes
+from data.smiles import SMILES
 from data.table import Table
 
-__all__ = ["MNIST", "Arrays", "Digits", "Images", "LitData", "NetworkTraffic", "Sensors", "Series", "Shapes", "Table"]
+__all__ = [
+    "MNIST",
+    "SMILES",
+    "Arrays",
+    "Digits",
+    "Images",
+    "LitData",
+    "NetworkTraffic",
+    "Sensors",
+    "Sequences",
+    "Series",
+    "Shapes",
+    "Table",
+]

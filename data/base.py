@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
+import torch
 from torch import Tensor
 
 from data.loading import Split, TensorLoader, TensorSplit, draw_binary
@@ -39,13 +40,20 @@ class LitData(L.LightningDataModule, ABC):
         seed: of the order of the training rows and of what is drawn from them; by default the run's own
             (``seed_everything``).
         fit_rows: train on the first so many rows only, for a quick look; all of them by default.
+        fit_on_tune: train on the tuning rows too, once nothing is left to be chosen by them; what is measured on them
+            is then no longer held out.
 
     Raises:
         UserError: if a value makes no sense.
     """
 
     def __init__(
-        self, root: str | None = None, batch_size: int = 128, seed: int | None = None, fit_rows: int | None = None
+        self,
+        root: str | None = None,
+        batch_size: int = 128,
+        seed: int | None = None,
+        fit_rows: int | None = None,
+        fit_on_tune: bool = False,
     ):
         super().__init__()
         require_at_least("batch_size", batch_size, 2)
@@ -54,7 +62,7 @@ class LitData(L.LightningDataModule, ABC):
         if fit_rows is not None:
             require_at_least("fit_rows", fit_rows, 2)
         self.root = Path(root or os.environ.get("LIT_AE_DATA") or "~/.cache/lit_ae").expanduser()
-        self.batch_size, self.seed, self.fit_rows = batch_size, seed, fit_rows
+        self.batch_size, self.seed, self.fit_rows, self.fit_on_tune = batch_size, seed, fit_rows, fit_on_tune
         self.families: tuple[str, ...] = ()
         self.left_out: dict[str, int] = {}
         self.noticed: dict[str, int] = {}
@@ -90,11 +98,14 @@ class LitData(L.LightningDataModule, ABC):
         if "calibrate" in loaded:
             loaded = self._apart(loaded)
         fit = loaded["fit"]
-        if self.fit_rows is None:
-            return loaded
-        if self.fit_rows > len(fit.raw):
-            raise UserError(f"data.fit_rows is {self.fit_rows}, but there are only {len(fit.raw)} training rows.")
-        return {**loaded, "fit": fit.take(slice(self.fit_rows))}
+        if self.fit_rows is not None:
+            if self.fit_rows > len(fit.raw):
+                raise UserError(f"data.fit_rows is {self.fit_rows}, but there are only {len(fit.raw)} training rows.")
+            fit = fit.take(slice(self.fit_rows))
+        if self.fit_on_tune:
+            both = zip(fit, loaded["tune"], strict=True)
+            fit = Rows(*(None if a is None or b is None else torch.cat([a, b]) for a, b in both))  # type: ignore[arg-type]
+        return {**loaded, "fit": fit}
 
     def _apart(self, loaded: dict[Role, Rows]) -> dict[Role, Rows]:
         """Refuses anomalies among the normals, and leaves out the rows that a later role holds too."""
@@ -116,6 +127,7 @@ class LitData(L.LightningDataModule, ABC):
     def digest(self) -> str:
         """SHA-256 (hex) of the raw rows, their labels, factors and roles. The order of training has no part in it."""
         sha = hashlib.sha256()
+        sha.update(" ".join(self.spec.vocabulary).encode())
         for role, rows in self.rows.items():
             for name, tensor in rows._asdict().items():
                 if tensor is not None:
@@ -125,10 +137,10 @@ class LitData(L.LightningDataModule, ABC):
         return sha.hexdigest()
 
     def example(self, rows: int = 3) -> Any:
-        """The first test rows in the user's own form: an array ``(rows, *spec.shape)``, or a frame for a table."""
+        """The first test rows in the user's own form: an array ``(rows, *spec.shape)``, or a frame, or strings."""
         raw = self.rows["test"].raw[:rows]
-        schema = self.spec.schema
-        return raw.numpy() if schema is None else schema.decode(raw)
+        codec = self.spec.codec
+        return raw.numpy() if codec is None else codec.decode(raw)
 
     def optimal_scores(self, rows: Rows) -> Tensor | None:
         """The anomaly scores ``(N,)`` that no others can beat, where the data's own distribution is known."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import os.path
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -65,6 +65,35 @@ def fetch(missing: Mapping[str, str], folder: Path, mirrors: Sequence[str]) -> N
                 failures.append(f"{urlsplit(mirror).netloc}: {failure}")
         else:
             raise missing_files(missing, folder, f"{name} could not be downloaded ({'; '.join(failures)})")
+
+
+def fetch_converted(url: str, target: Path, sha256: str, convert: Callable[[bytes], bytes]) -> None:
+    """Downloads one file and keeps what is made of it, complete and checked, or not at all.
+
+    Args:
+        url: its address.
+        target: the file to make; its folder too.
+        sha256: of what is made.
+        convert: makes it.
+
+    Raises:
+        UserError: if the folder cannot be written to, or the address does not give that file.
+    """
+    missing = {target.name: sha256}
+    _make_writable(target.parent, missing)
+    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    try:
+        _copy(url, part)
+        content = convert(part.read_bytes())
+        if (found := hashlib.sha256(content).hexdigest()) != sha256:
+            raise _WrongContentError(f"the SHA-256 of what it holds is {found} instead of {sha256}")
+        part.write_bytes(content)
+        part.replace(target)
+    except (OSError, HTTPException, UnicodeDecodeError, _WrongContentError) as failure:
+        why = f"it could not be downloaded ({urlsplit(url).netloc}: {failure})"
+        raise missing_files(missing, target.parent, why) from failure
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def missing_files(names: Mapping[str, str], folder: Path, why: str) -> UserError:

@@ -93,7 +93,9 @@ class TableReader:
 
     def _parquet(self, file: Path) -> Iterator[pd.DataFrame]:
         with _explained(file, []):
-            table = pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
+            table = pq.ParquetFile(
+                file, buffer_size=BUFFER, pre_buffer=False
+            )  # whose buffers stay until the file's end
             self._check_names(file, table.schema_arrow.names)
             self.types = self.types or {one.name: str(one.type) for one in table.schema_arrow}
             before = 0

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lit_ae.errors import UserError
 from lit_ae.spec import DataSpec, Kind
+from lit_ae.tokenizers import UNKNOWN
 
 NUMBERS: tuple[Kind, ...] = ("image", "table", "series")
 
@@ -28,9 +29,14 @@ class Corruption(nn.Module, ABC):
     def __init__(self, spec: DataSpec):
         super().__init__()
         if spec.kind not in self.kinds:
+            usual = (
+                "use --model.corruption TokenDropout"
+                if spec.kind == "sequence"
+                else "choose another --model.corruption"
+            )
             raise UserError(
                 f"{type(self).__name__} is made for {' and '.join(self.kinds)} data, and {spec.name} is of kind "
-                f"{spec.kind}: choose another --model.corruption."
+                f"{spec.kind}: {usual}."
             )
         self.value_range = spec.value_range
 
@@ -165,6 +171,28 @@ class LowerResolution(Corruption):
         height, width = (-(-side // self.factor) for side in x.shape[2:])
         small = F.adaptive_avg_pool2d(x, (height, width))
         return F.interpolate(small, x.shape[2:], mode="bilinear" if self.smooth else "nearest")
+
+
+class TokenDropout(Corruption):
+    """Makes each token of a sequence, drawn anew, the unknown one with some probability; padding stays.
+
+    Args:
+        spec: the data that is corrupted; its vocabulary must have an ``<unknown>``.
+        share: how probable it is for a token, above 0 and at most 1.
+    """
+
+    kinds = ("sequence",)
+
+    def __init__(self, spec: DataSpec, share: float = 0.15):
+        super().__init__(spec)
+        _count(self, spec, share)
+        if UNKNOWN not in spec.vocabulary:
+            raise UserError(f"TokenDropout needs the token {UNKNOWN}, which the vocabulary of {spec.name} lacks.")
+        self.share, self.unknown, self.pad = share, spec.vocabulary.index(UNKNOWN), spec.pad
+
+    def forward(self, x: Tensor) -> Tensor:
+        dropped = torch.rand_like(x) < self.share
+        return torch.where(dropped if self.pad is None else dropped & (x != self.pad), self.unknown, x)
 
 
 def _count(corruption: Corruption, spec: DataSpec, share: float) -> int:

@@ -43,6 +43,7 @@ from lit_ae.errors import UserError
 from lit_ae.extra_terms import ExtraTerm, ExtraTerms
 from lit_ae.latents import Latent, Point, Prior
 from lit_ae.likelihoods import Gaussian, Likelihood
+from lit_ae.metrics.reconstruction import reconstruction_measure
 from lit_ae.metrics.usage import Measures
 from lit_ae.networks import MLP, Network, Sizes
 from lit_ae.networks.base import Initialization, Skips, initialize
@@ -250,8 +251,8 @@ class LitAutoencoder(Described, Reporting):
     def _judge(self, stage: str, batch: Batch, batch_idx: int) -> None:
         seed_step(batch_idx, self.global_rank, self.device)
         loss, means = self.objective(batch, None, self._measures_of(stage))
-        error = (self(batch.x) - batch.x).square().mean()
-        self._gather(stage, loss, {**means, "mse": error}, len(batch.x))
+        name, measured = reconstruction_measure(batch.x, self(batch.x), self.spec)
+        self._gather(stage, loss, {**means, name: measured.mean()}, len(batch.x))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lit_ae.codecs import Codec
 from lit_ae.errors import UserError
 
 MissingPolicy = Literal["mean", "indicator", "refuse"]
@@ -58,7 +59,7 @@ class Column:
         return shown if len(self.categories) <= 6 else f"{shown} and {len(self.categories) - 6} more"
 
 
-class Schema:
+class Schema(Codec):
     """The columns of a table, and the way from a frame of them to numbers and back.
 
     Missing values: ``mean`` puts the training mean in their place, ``indicator`` does so too and gives every numeric

@@ -2,8 +2,11 @@
 
 from typing import Any, Literal
 
+from lit_ae.codecs import Codec
+from lit_ae.describe import build, describe
 from lit_ae.preprocessing import Preprocessing
 from lit_ae.schema import Schema
+from lit_ae.tokenizers import Tokenizer
 
 Kind = Literal["image", "table", "series", "sequence"]
 Binarize = Literal["none", "dynamic", "threshold"]
@@ -27,6 +30,8 @@ class DataSpec:
             None where all samples are of one length.
         schema: the columns of a table; None where the user's units are tensors. A served model with a schema takes
             frames.
+        tokenizer: makes token ids of strings; None where the user's units are others. A served model with a tokenizer
+            takes strings.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class DataSpec:
         vocabulary: tuple[str, ...] = (),
         pad: float | None = None,
         schema: Schema | None = None,
+        tokenizer: Tokenizer | None = None,
     ):
         self.name, self.kind, self.shape = name, kind, tuple(shape)
         self.preprocessing = preprocessing
@@ -49,7 +55,8 @@ class DataSpec:
         if value_range is not None:
             self.value_range = (value_range[0], value_range[1])
         self.binarize, self.classes, self.synthetic = binarize, tuple(classes), synthetic
-        self.vocabulary, self.pad, self.schema = tuple(vocabulary), pad, schema
+        self.vocabulary, self.pad = tuple(vocabulary), pad
+        self.schema, self.tokenizer = schema, tokenizer
 
     @property
     def features(self) -> int:
@@ -59,13 +66,24 @@ class DataSpec:
             product *= size
         return product
 
+    @property
+    def codec(self) -> Codec | None:
+        """The way from the user's own rows to raw tensors and back; None where those rows are tensors."""
+        return self.schema or self.tokenizer
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values from which :meth:`from_dict` makes an equal spec."""
         plain = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
         schema = self.schema.to_dict() if self.schema else None
-        return {**plain, "preprocessing": self.preprocessing.to_dict(), "schema": schema}
+        return {
+            **plain,
+            "preprocessing": self.preprocessing.to_dict(),
+            "schema": schema,
+            "tokenizer": describe(self.tokenizer),
+        }
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> "DataSpec":
         schema = Schema.from_dict(state["schema"]) if state.get("schema") else None
-        return cls(**{**state, "preprocessing": Preprocessing.from_dict(state["preprocessing"]), "schema": schema})
+        preprocessing, tokenizer = Preprocessing.from_dict(state["preprocessing"]), build(state.get("tokenizer"))
+        return cls(**{**state, "preprocessing": preprocessing, "schema": schema, "tokenizer": tokenizer})

@@ -12,9 +12,10 @@ import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 
 from data.base import LitData
-from lit_ae.metrics.reconstruction import squared_error
+from lit_ae.metrics.reconstruction import error_name, reconstruction_errors
 from lit_ae.module import LitAutoencoder
 from pipelines import pictures
+from pipelines.string_pictures import string_pairs
 from pipelines.tracking import Tracker
 
 
@@ -192,6 +193,9 @@ def draw_reconstructions(model: LitAutoencoder, x: torch.Tensor, path: Path, whe
         inputs = model.corrupt(on_device)
     x_hat = model(inputs).cpu()
     model.train(training)
+    if model.spec.kind == "sequence":
+        title = f"{model.spec.name}: reconstructions by {type(model).__name__}, {when}"
+        return string_pairs(x, x_hat, model.spec, path, title)
     return pictures.reconstruction_grid(
         x,
         x_hat,
@@ -199,6 +203,6 @@ def draw_reconstructions(model: LitAutoencoder, x: torch.Tensor, path: Path, whe
         f"{model.spec.name}: reconstructions by {type(model).__name__}, {when}",
         corrupted=None if model.corruption is None else inputs.cpu(),
         value_range=model.spec.value_range or (float(x.min()), float(x.max())),
-        errors=squared_error(x, x_hat),
-        error_name="MSE per feature",
+        errors=reconstruction_errors(x, x_hat, model.spec),
+        error_name=error_name(model.spec),
     )

@@ -216,7 +216,7 @@ class Catalogue:
 
     def help_text(self, own: Mapping[str, str]) -> str:
         """The page for ``--help``: the command, examples, recipes, what can be named, and the command's own options."""
-        tables = [_table("Recipes (--recipe NAME)", self._recipes())]
+        tables = [table("Recipes (--recipe NAME)", self._recipes())]
         for family in FAMILIES:
             prefix, members = self.prefix(family), self.members(family)
             title = f"{family.title.capitalize()}s" + (f" (--{prefix} CLASS)" if prefix else "")
@@ -225,9 +225,9 @@ class Catalogue:
                     f"{title}\n" + fill(", ".join(members), WIDTH, initial_indent="  ", subsequent_indent="  ")
                 )
             else:
-                tables.append(_table(title, {name: entry.summary for name, entry in members.items()}))
+                tables.append(table(title, {name: entry.summary for name, entry in members.items()}))
         options = {**own, **STANDARD, **own}
-        tables.append(_table("Options", {f"--{name}": text for name, text in options.items()}))
+        tables.append(table("Options", {f"--{name}": text for name, text in options.items()}))
         return "\n\n".join([INTRODUCTION, *filter(None, tables)])
 
     def _recipes(self) -> dict[str, str]:
@@ -306,7 +306,8 @@ def _home_of(package: str) -> Path:
     return Path(folders[0]).parent if folders else Path(package)
 
 
-def _table(title: str, rows: Mapping[str, str]) -> str:
+def table(title: str, rows: Mapping[str, str]) -> str:
+    """A titled table of the help page: names, and text beside them."""
     width = max(map(len, rows), default=0) + 4
     margin = " " * width
     lines = [fill(f"  {name}".ljust(width) + text, WIDTH, subsequent_indent=margin) for name, text in rows.items()]

@@ -6,6 +6,7 @@ from typing import Any
 from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder
 from pipelines.configuration import CommandLine
+from pipelines.detecting import check_detection
 from pipelines.judging.labels import check_label_efficiency
 from pipelines.judging.samples import check_samples
 from pipelines.processes import check_strategy
@@ -27,6 +28,7 @@ def check(line: CommandLine) -> None:
     batches = math.ceil(line.datamodule.split_sizes["fit"] / line.datamodule.batch_size)
     check_validation(line.trainer, batches)
     line.model.check_schedules(epochs_of(line.trainer, batches))
+    check_detection(line)
 
 
 def check_trainer(trainer: Any) -> None:

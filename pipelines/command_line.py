@@ -5,12 +5,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
 from lit_ae.errors import UserError
 from pipelines.catalogue import Catalogue, check_value, flatten
+from pipelines.options import GROUPS
 from pipelines.rank import is_rank_zero
 from pipelines.signatures import Parameter, Sources
 from pipelines.values import closest
@@ -35,8 +36,8 @@ class Request(NamedTuple):
 
 def grouped_options() -> dict[str, Parameter]:
     """The command's own options that stand in groups, such as ``evaluation.nll_samples``."""
-    sources = Sources([ROOT / "pipelines" / "options.py"], "object")
-    groups = {"tracking": "Tracking", "evaluation": "Evaluation", "early_stopping": "Stopping"}
+    sources = Sources([ROOT / "pipelines" / "options.py", ROOT / "lit_ae" / "detection" / "settings.py"], "object")
+    groups = {group: made.__name__ for group, made in GROUPS.items()}
     return {
         f"{group}.{parameter.name}": parameter
         for group, name in groups.items()
@@ -61,17 +62,17 @@ def read(argv: list[str]) -> Request:
         UserError: for a name that nothing answers to, or a file that can't be read.
     """
     catalogue, own = Catalogue(ROOT), own_options()
-    options = list(_options(argv))
+    options = list(split_options(argv))
     _answer_help(options, catalogue, own)
     flags = [(name, value) for name, value in options if name not in ("recipe", "resume", "config")]
     given = {name: value for name, value in options if name in ("recipe", "resume") and value}
-    files = [_recipe(given["recipe"])] if "recipe" in given else []
-    files += [_local_file(value or "") for name, value in options if name == "config"]
+    files = [named_file(given["recipe"])] if "recipe" in given else []
+    files += [local_file(value or "") for name, value in options if name == "config"]
     if "resume" in given and not files:
-        files = [_local_file(f"runs:/{given['resume']}/config.yaml", _output_dir(flags))]
+        files = [local_file(f"runs:/{given['resume']}/config.yaml", _output_dir(flags))]
     if not files and "model" not in dict(flags):
-        files = [_recipe(DEFAULT_RECIPE)]
-    named = [*(option for file in files for option in flatten(_yaml(file))), *flags]
+        files = [named_file(DEFAULT_RECIPE)]
+    named = [*(option for file in files for option in flatten(read_yaml(file))), *flags]
     catalogue.check(named, own)
     grouped = grouped_options()
     for name, value in named:
@@ -82,8 +83,12 @@ def read(argv: list[str]) -> Request:
     return Request(arguments, given.get("resume"))
 
 
-def _options(argv: list[str]) -> Iterator[tuple[str, str | None]]:
-    """``--a=1 --b 2 --c`` as pairs of name and value."""
+def split_options(argv: list[str], flags: set[str] = FLAGS) -> Iterator[tuple[str, str | None]]:
+    """``--a=1 --b 2 --c`` as pairs of name and value; ``flags`` may stand without one.
+
+    Raises:
+        UserError: a word is no option, or an option has no value.
+    """
     words = ["--help" if word == "-h" else word for word in argv]
     while words:
         word = words.pop(0)
@@ -94,7 +99,7 @@ def _options(argv: list[str]) -> Iterator[tuple[str, str | None]]:
             yield name, value
         elif words and not words[0].startswith("--"):
             yield name, words.pop(0)
-        elif name.partition(".")[0] in FLAGS:
+        elif name.partition(".")[0] in flags:
             yield name, None
         else:
             raise UserError(f"--{name} needs a value: write --{name} VALUE.")
@@ -107,15 +112,20 @@ def _answer_help(options: list[tuple[str, str | None]], catalogue: Catalogue, ow
             sys.exit(0)
 
 
-def _recipe(name: str) -> Path:
+def named_file(name: str, folder: Path = RECIPES, kind: str = "recipe") -> Path:
+    """The YAML file of a recipe, or of another ``kind`` that stands in ``folder``, by its name or its own path.
+
+    Raises:
+        UserError: there is none.
+    """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        return _local_file(name)
-    known = {file.stem: file for file in sorted(RECIPES.glob("*.yaml"))}
+        return local_file(name)
+    known = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
     if name not in known:
         nearest = closest(name, known)
-        hint = f": did you mean {nearest}?" if nearest else "."
-        raise UserError(f"Unknown recipe '{name}'{hint} Known: {', '.join(known)}.")
+        hint = f"did you mean {nearest}?" if nearest else "see --help for all of them."
+        raise UserError(f"Unknown {kind} '{name}': {hint}")
     return known[name]
 
 
@@ -123,7 +133,7 @@ def _output_dir(flags: list[tuple[str, str | None]]) -> Path:
     return Path(dict(flags).get("tracking.output_dir") or "outputs")
 
 
-def _local_file(address: str, output_dir: Path = Path("outputs")) -> Path:
+def local_file(address: str, output_dir: Path = Path("outputs")) -> Path:
     """A readable local file for a path or ``runs:/<run id>/<artefact>``."""
     path = Path(address)
     if address.startswith("runs:/"):
@@ -142,7 +152,12 @@ def _downloaded(run_id: str, artefact: str) -> Path:
     return download(run_id, artefact)
 
 
-def _yaml(file: Path) -> dict[str, object]:
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The sections of a YAML file.
+
+    Raises:
+        UserError: it can't be read, or holds no sections.
+    """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:

@@ -5,19 +5,23 @@ from collections.abc import Callable
 import lightning as L
 
 from data.base import LitData
-from lit_ae.metrics.baseline import PrincipalComponents
+from lit_ae.detection.detector import Detector
+from lit_ae.metrics.baseline import principal_components
 from lit_ae.metrics.chunks import in_chunks
-from lit_ae.metrics.reconstruction import squared_error
+from lit_ae.metrics.reconstruction import reconstruction_errors
 from lit_ae.module import LitAutoencoder
 from pipelines.judging.classes import judge_classes
 from pipelines.judging.compression import judge_compression
 from pipelines.judging.density import judge_density
+from pipelines.judging.detection import judge_detection
 from pipelines.judging.factors import judge_factors
 from pipelines.judging.information import judge_information
 from pipelines.judging.labels import judge_label_efficiency
+from pipelines.judging.molecules import judge_molecules
 from pipelines.judging.own_figures import judge_own_figures
 from pipelines.judging.reconstruction import judge_denoising, judge_reconstruction
 from pipelines.judging.samples import judge_samples
+from pipelines.judging.strings import judge_strings
 from pipelines.judging.verdict import Verdict
 from pipelines.options import Evaluation
 
@@ -35,10 +39,15 @@ JUDGES: tuple[Judge, ...] = (
     judge_label_efficiency,
     judge_samples,
     judge_compression,
+    judge_strings,
+    judge_molecules,
+    judge_detection,
 )
 
 
-def evaluate(model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.Trainer) -> Verdict:
+def evaluate(
+    model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.Trainer, detector: Detector | None = None
+) -> Verdict:
     """Every figure of the test split; the model ends on the device that it is judged on, in evaluation mode.
 
     Args:
@@ -46,14 +55,17 @@ def evaluate(model: LitAutoencoder, data: LitData, asked: Evaluation, tester: L.
         data: gives the splits.
         asked: what to measure.
         tester: a Trainer of one device; its precision is the model's.
+        detector: the model's, if it has one.
     """
     objective = tester.test(model, data, verbose=False)[0]
     model = model.eval().to(tester.strategy.root_device)
     x = data.split("test").x
     codes = in_chunks(model.encode, x, device=model.device)
     x_hat = in_chunks(model, x, device=model.device)
-    pca = PrincipalComponents(data.split("fit").x, model.latent_dim)
-    verdict = Verdict(codes, x_hat, pca, squared_error(x, x_hat), squared_error(x, pca.reconstruct(x)))
+    pca = principal_components(data.split("fit").x, model.latent_dim, data.spec)
+    errors, pca_errors = (reconstruction_errors(x, x_hat, data.spec) for x_hat in (x_hat, pca.reconstruct(x)))
+    verdict = Verdict(codes, x_hat, pca, errors, pca_errors)
+    verdict.detector = detector
     verdict.figures |= {key: value for key, value in objective.items() if key != "test/mse"}
     for judge in JUDGES:
         judge(model, data, asked, verdict)

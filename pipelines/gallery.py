@@ -32,7 +32,11 @@ RECIPES = (
     "wasserstein_autoencoder_digits",
     "adversarial_autoencoder_digits",
 )
-SHOWN_BY_ALL = ("mse", "psnr", "ssim", "linear_probe")
+SHOWN_BY_ALL = ("mse", "psnr", "ssim", "linear_probe", "knn")
+TITLES = (
+    *("recipe", "variant", "MSE", "PCA, same size", "PSNR, dB", "SSIM", "linear probe", "k-NN"),
+    *("parameters", "s", "its own"),
+)
 NOT_SHOWN = ("loss", "reconstruction")
 MARK, PICTURE = "gallery", "docs/gallery.png"
 COLUMNS, WIDTH, COLOURS = 2, 1600, 128  # of the sheet of all pictures: side by side, in pixels, and in its palette
@@ -116,8 +120,7 @@ def contact_sheet(pictures: list[Path], path: Path) -> Path:
 
 def markdown(runs: dict[str, Run]) -> list[str]:
     """A row a recipe: figures that all have, PCA's beside the error, the variant's own, size and cost."""
-    lines = ["| recipe | variant | MSE | PCA, same size | PSNR, dB | SSIM | linear probe | parameters | s | its own |"]
-    lines.append("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    lines = [f"| {' | '.join(TITLES)} |", "| --- " * len(TITLES) + "|"]
     for recipe, run in runs.items():
         figures, tags = run.data.metrics, run.data.tags
         common = [_of(figures, f"test/{name}") for name in SHOWN_BY_ALL]

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from lit_ae.detection.settings import DetectionSettings
 from lit_ae.errors import UserError
 
 
@@ -45,7 +46,12 @@ class Evaluation:
         fid_samples: samples from the prior of which FID, precision and recall are measured; 0, the default, leaves them
             out. They need the feature network that python -m pipelines.feature_network makes.
         features: folder of the feature networks.
+        drawn_strings: strings that are drawn from a generative model of molecules and judged; 0 leaves it out.
         compression_rows: test images whose code is compressed, and compared with JPEG; 0 leaves it out.
+        baseline_rows: most training rows that each classical detector beside the model is fitted on; 0 leaves them out.
+        bootstrap: draws of the interval of the average precision; 0 leaves it out.
+        longest_buffer: rows around an event that VUS-PR forgives, and of the stretches that the bootstrap of a series
+            draws.
     """
 
     def __init__(
@@ -60,20 +66,25 @@ class Evaluation:
         fid_samples: int = 0,
         features: str = "~/.cache/lit_ae/feature_networks",
         compression_rows: int = 1000,
+        drawn_strings: int = 1000,
+        baseline_rows: int = 10_000,
+        bootstrap: int = 1000,
+        longest_buffer: int = 100,
     ):
-        if min(nll_samples, nll_rows, information_rows, probe_rows, neighbours, compression_rows) < 0:
-            raise UserError(
-                "evaluation.nll_samples, nll_rows, information_rows, probe_rows, neighbours and compression_rows must "
-                "be 0 or more."
-            )
+        self.nll_samples, self.nll_rows, self.information_rows = nll_samples, nll_rows, information_rows
+        self.probe_rows, self.neighbours = probe_rows, neighbours
+        self.compression_rows, self.drawn_strings = compression_rows, drawn_strings
+        self.baseline_rows, self.bootstrap = baseline_rows, bootstrap
+        if negative := [f"evaluation.{name}" for name, value in vars(self).items() if value < 0]:
+            raise UserError(f"{' and '.join(negative)} must be 0 or more.")
         if fid_samples < 0 or fid_samples == 1:
             raise UserError(f"evaluation.fid_samples must be 0, or 2 or more, not {fid_samples}.")
         if any(count != "all" and count < 1 for count in label_efficiency) or label_draws < 1:
             raise UserError("evaluation.label_efficiency needs numbers above 0 or all, and label_draws at least 1.")
-        self.nll_samples, self.nll_rows, self.information_rows = nll_samples, nll_rows, information_rows
-        self.probe_rows, self.neighbours = probe_rows, neighbours
+        if longest_buffer < 1:
+            raise UserError(f"evaluation.longest_buffer must be at least 1, not {longest_buffer}.")
         self.label_efficiency, self.label_draws = label_efficiency, label_draws
-        self.fid_samples, self.features, self.compression_rows = fid_samples, features, compression_rows
+        self.fid_samples, self.features, self.longest_buffer = fid_samples, features, longest_buffer
 
 
 class Stopping:
@@ -90,4 +101,4 @@ class Stopping:
         self.patience, self.min_delta = patience, min_delta
 
 
-GROUPS = {"tracking": Tracking, "evaluation": Evaluation, "early_stopping": Stopping}
+GROUPS = {"tracking": Tracking, "evaluation": Evaluation, "early_stopping": Stopping, "detection": DetectionSettings}

@@ -1,7 +1,6 @@
 """The pictures of a trained model: what people look at first."""
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +8,13 @@ import torch
 
 from data.base import LitData
 from lit_ae.metrics.chunks import in_chunks
+from lit_ae.metrics.reconstruction import error_name
 from lit_ae.module import LitAutoencoder
 from pipelines import pictures
 from pipelines.callbacks import draw_reconstructions
+from pipelines.detection_pictures import draw_detection
 from pipelines.judging.verdict import Verdict
+from pipelines.string_portfolio import draw_strings
 from pipelines.tracking import Tracker
 
 STEPS = 10
@@ -33,13 +35,14 @@ def draw_portfolio(
     test = data.split("test")
     drawn = [draw_reconstructions(model, test.x[:10], folder / "reconstructions.png", "test split")]
     measures = model.measures()
-    drawn.append(_learning_curves(history, measures.unit_of if measures else {}, folder, what))
+    if history:
+        drawn.append(_learning_curves(history, measures.unit_of if measures else {}, folder, what))
     drawn.append(
         pictures.error_histogram(
             verdict.errors,
             folder / "errors.png",
             f"{what}: test errors",
-            "MSE per feature",
+            error_name(data.spec),
             baseline=verdict.pca_errors,
             labels=test.y,
             class_names=data.spec.classes,
@@ -47,27 +50,38 @@ def draw_portfolio(
     )
     for method in ("pca", "tsne"):
         drawn.append(_latent_map(verdict, test.y, data, method, folder, what))
-    drawn.append(_interpolations(model, test.x, folder, what))
-    drawn.append(_traversals(model, verdict, folder, what))
-    if model.prior is not None:
-        drawn.append(_samples(model, folder, what))
     if verdict.kl is not None:
         drawn.append(pictures.kl_per_dimension(verdict.kl, folder / "kl.png", f"{what}: KL of each latent dimension"))
-    if model.posterior(test.x[:1]).activity is not None:
-        drawn.append(_units(model, test.x, folder, what))
+    draw_samples = draw_strings if data.spec.kind == "sequence" else _draw_samples
+    drawn += draw_samples(model, data, verdict, folder, what)
+    if verdict.detection is not None:
+        drawn += draw_detection(verdict.detection, folder, what)
     for path in drawn:
         tracker.log_file(path, "pictures")
     return folder
+
+
+def _draw_samples(model: LitAutoencoder, data: LitData, verdict: Verdict, folder: Path, what: str) -> list[Path]:
+    """Samples of the data's kind, decoded from codes of all sorts."""
+    x = data.split("test").x
+    drawn = [_interpolations(model, x, folder, what), _traversals(model, verdict, folder, what)]
+    if model.prior is not None:
+        drawn.append(_samples(model, folder, what))
+    if model.posterior(x[:1]).activity is not None:
+        drawn.append(_units(model, x, folder, what))
+    return drawn
 
 
 def _learning_curves(
     history: Mapping[str, Sequence[tuple[float, float]]], unit_of: Mapping[str, str], folder: Path, what: str
 ) -> Path:
     """Every term, and in panels of their own the weights that change, the parts' gradients and the learning rate."""
-    titles = {"weight/": "weight of ", "gradient_norm/": "gradient norm of "}
-    curves = {reduce(lambda name, old: name.replace(old, titles[old]), titles, key): history[key] for key in history}
+    curves = {
+        name.replace("weight/", "weight of ").replace("gradient_norm/", "gradient norm of "): points
+        for name, points in history.items()
+    }
     terms = {name.partition("/")[2] for name in curves if "/" in name}
-    units = {name: "nats" for name in terms} | {"mse": "per feature", **unit_of}
+    units = {name: "nats" for name in terms} | {"mse": "per feature", "token_accuracy": "share", **unit_of}
     title = f"{what}: every term of the objective"
     return pictures.learning_curves(curves, folder / "learning_curves.png", title, units=units)
 

@@ -28,13 +28,21 @@ def describe_run(model: LitAutoencoder, data: LitData) -> tuple[str, str]:
     made_up = " (synthetic data)" if spec.synthetic else ""
     description = (
         f"**{variant}** with a {network} network ({parameters:,} parameters), {model.latent_dim} latent dimensions, "
-        f"{likelihood} likelihood{beside}, on **{spec.name}**{made_up}: {sizes(data)}, binarize {spec.binarize}."
+        f"{likelihood} likelihood{beside}, on **{spec.name}**{made_up}: {sizes(data)}, "
+        f"binarize {spec.binarize}.{reading(data)}"
     )
     return name, description
 
 
 def sizes(data: LitData) -> str:
     return ", ".join(f"{count:,} {role}" for role, count in data.split_sizes.items())
+
+
+def reading(data: LitData) -> str:
+    """Sentences for what was left out while reading, and what was noticed; empty for nothing."""
+    counts = {"Left out": data.left_out, "Noticed": data.noticed}
+    told = {head: ", ".join(f"{count:,} {what}" for what, count in found.items()) for head, found in counts.items()}
+    return "".join(f" {head}: {what}." for head, what in told.items() if what)
 
 
 def log_provenance(tracker: Tracker, line: CommandLine, is_resumed: bool) -> None:

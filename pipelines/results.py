@@ -17,13 +17,30 @@ FIGURES = {
     "test/mse": "MSE per pixel",
     "test/psnr": "PSNR, dB",
     "test/ssim": "SSIM",
+    "test/fid": "FID of samples",
+    "test/precision": "precision of samples",
+    "test/recall": "recall of samples",
+    "test/bits_per_pixel": "bits a pixel of the code",
+    "test/jpeg_bits_per_pixel": "bits a pixel of JPEG, no less PSNR",
     "test/elbo": "ELBO, nats, z drawn",
     "test/elbo_at_mean": "ELBO, nats, z = mean",
     "test/reconstruction": "reconstruction, nats",
     "test/kl": "KL, nats",
     "test/nll": "-log p(x), nats",
     "test/active_units": "active units",
+    "test/aggregate_mi": "I(x; z), nats",
     "test/linear_probe": "linear probe",
+    "test/knn": "k-NN",
+    "test/mig": "MIG",
+    "test/sap": "SAP",
+    "test/dci_disentanglement": "DCI disentanglement",
+    "test/dci_completeness": "DCI completeness",
+    "test/dci_informativeness": "DCI informativeness",
+    **{
+        f"test/labels_{count}/{way}": f"{count} labels, {title}"
+        for count in (100, 1000, "all")
+        for way, title in {"frozen": "frozen encoder", "scratch": "from scratch", "input": "on x itself"}.items()
+    },
 }
 TO_BEAT = {
     ("conv_mnist", "test/mse"): "0.00450 (same network, the article's own loop)",
@@ -51,39 +68,39 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def add_common_options(parser: argparse.ArgumentParser, mark: str) -> None:
-    """Seeds, experiment, and the file that the table is written into."""
+    """Seeds, experiment (by default of the mark's name), and the file that the table is written into."""
     begin, end = marks(mark)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default 0 1 2")
-    parser.add_argument(
-        "--experiment", default="results", help="MLflow experiment; finished runs in it are not repeated"
-    )
+    parser.add_argument("--experiment", default=mark, help="MLflow experiment; finished runs in it are not repeated")
     parser.add_argument("--write", type=Path, help=f"put the table between {begin} and {end} of this file")
 
 
-def show(recipes: Sequence[str], asked: argparse.Namespace, mark: str, table_of: TableOf) -> None:
+def show(
+    recipes: Sequence[str], asked: argparse.Namespace, mark: str, table_of: TableOf, options: Sequence[str] = ()
+) -> None:
     """Trains what is not trained yet, prints the table of all runs, and writes it where that is asked for."""
     if asked.write:
         require_marks(asked.write, mark)
-    runs = {recipe: [train(recipe, seed, asked.experiment) for seed in asked.seeds] for recipe in recipes}
+    runs = {recipe: [train(recipe, seed, asked.experiment, options) for seed in asked.seeds] for recipe in recipes}
     table = "\n".join(table_of(runs))
     print(table)
     if asked.write:
         write(asked.write, mark, table)
 
 
-def train(recipe: str, seed: int, experiment: str) -> Run:
-    """The finished run of a recipe and a seed, trained now where there is none.
+def train(recipe: str, seed: int, experiment: str, options: Sequence[str] = (), name: str | None = None) -> Run:
+    """The finished run of a recipe and a seed, trained now, with these options, where there is none of that name.
 
     Raises:
         UserError: it did not finish.
     """
-    name = f"{recipe} seed {seed}"
+    name = name or f"{recipe} seed {seed}"
     found = finished(name, experiment)
     if found is None:
         command = [sys.executable, "-m", "pipelines.train", "--recipe", recipe, "--seed_everything", str(seed)]
-        options = ["--tracking.experiment", experiment, "--tracking.run_name", name]
+        command += ["--tracking.experiment", experiment, "--tracking.run_name", name, *options]
         print(f"\n== {name}", flush=True)
-        if subprocess.run([*command, *options], cwd=ROOT).returncode:
+        if subprocess.run(command, cwd=ROOT).returncode:
             raise UserError(f"{name} did not finish: see what it printed above.")
         found = finished(name, experiment)
     if found is None:

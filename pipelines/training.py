@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from data.base import LitData
+from lit_ae.detection.detector import Detector
 from lit_ae.errors import NotFinite, UserError
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving.package import package
@@ -26,6 +27,7 @@ from pipelines.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
 from pipelines.checks import check
 from pipelines.command_line import Request
 from pipelines.configuration import CommandLine, configure, trainer_of
+from pipelines.detecting import make_detector
 from pipelines.evaluation import evaluate
 from pipelines.judging.verdict import Verdict
 from pipelines.mistakes import explained
@@ -65,7 +67,8 @@ def train_in_a_run(line: CommandLine, resume: str | None, stop: StopBetweenSteps
     reason = None
     try:
         log_provenance(tracker, line, is_resumed=resume is not None)
-        judge(line, tracker, fit(line, tracker, resume, stop))
+        fitted = fit(line, tracker, resume, stop)
+        judge(line, tracker, fitted, make_detector(line, fitted.model, [stop, *chosen_callbacks(line, None)]))
         status = "FINISHED"
     except Interrupted as signal:
         status, reason = "KILLED", str(signal)
@@ -119,8 +122,16 @@ class Fitted:
         self.model, self.history = model, history
 
 
-def fit(line: CommandLine, tracker: Tracker | None, resume: str | None, stop: StopBetweenSteps) -> Fitted:
+def fit(
+    line: CommandLine,
+    tracker: Tracker | None,
+    resume: str | None,
+    stop: StopBetweenSteps,
+    more: Sequence[L.Callback] = (),
+) -> Fitted:
     """Trains in all processes; the weights that are kept are the best of the validation objective.
+
+    ``more`` callbacks come after those that keep the state, so that what they raise finds the epoch on disk.
 
     Raises:
         UserError: for what Lightning refuses before the first step.
@@ -129,7 +140,7 @@ def fit(line: CommandLine, tracker: Tracker | None, resume: str | None, stop: St
     directory = checkpoints_of(tracker) if tracker else Path(tempfile.gettempdir()) / "lit_ae"
     history, best = History(), BestCheckpoint(directory)
     stop.keep_in(directory / "last.ckpt")
-    callbacks = [stop, *chosen_callbacks(line, tracker), history, best, LastCheckpoint(directory)]
+    callbacks = [stop, *chosen_callbacks(line, tracker), history, best, LastCheckpoint(directory), *more]
     logger = TrackingLogger(tracker) if tracker else False
     has_bar = line.trainer.progress_bar_callback is not None and is_watched()
     trainer = trainer_of(
@@ -220,7 +231,7 @@ def keep_checkpoints(tracker: Tracker) -> None:
         tracker.log_file(path, "checkpoints")
 
 
-def judge(line: CommandLine, tracker: Tracker, fitted: Fitted) -> Verdict:
+def judge(line: CommandLine, tracker: Tracker, fitted: Fitted, detector: Detector | None) -> Verdict:
     """Test figures, pictures and the packed model, in this process alone."""
     model, data = fitted.model, line.datamodule
     tester = trainer_of(
@@ -234,25 +245,28 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted) -> Verdict:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    verdict = evaluate(model, data, line.option("evaluation"), tester)
+    verdict = evaluate(model, data, line.option("evaluation"), tester, detector)
     step = fitted.history.epochs
     tracker.log_metrics(verdict.figures, step)
     write_figures(verdict, tracker, describe_run(model, data)[1])
     model = model.cpu()
     pictures = draw_portfolio(model, data, verdict, fitted.history.figures, tracker)
-    pack(model, data, tracker, step)
+    pack(model, data, tracker, step, detector)
     print_summary(verdict, tracker, pictures, model, data)
     tell_alarms(model.alarms(fitted.history.last), tracker)
+    if detector is not None:
+        tracker.log_metrics(detector.figures, step)
+        print(f"Detector    {detector}")
     return verdict
 
 
-def pack(model: LitAutoencoder, data: LitData, tracker: Tracker, step: int) -> None:
+def pack(model: LitAutoencoder, data: LitData, tracker: Tracker, step: int, detector: Detector | None) -> None:
     """The one MLflow model of the run; its folder holds all of it or is not there."""
     metadata: dict[str, Any] = {"variant": type(model).__name__, "data": data.spec.name, "data_digest": data.digest}
     directory = tracker.directory / "model"
     draft = directory.with_name("model.part")
     try:
-        package(model, data.example(), draft, metadata)
+        package(model, data.example(), draft, metadata, detector)
         shutil.rmtree(directory, ignore_errors=True)
         draft.replace(directory)
     finally:

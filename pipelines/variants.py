@@ -29,13 +29,9 @@ RECIPES = (
     "wasserstein_autoencoder_mnist",
     "adversarial_autoencoder_mnist",
 )
-BY_ALL = {
-    "mse": "MSE",
-    "linear_probe": "linear probe",
-    "knn": "k-NN",
-    "label_efficiency_100": "100 labels",
-    "label_efficiency_1000": "1,000 labels",
-}
+BY_ALL = {"mse": "MSE", "linear_probe": "linear probe", "knn": "k-NN"}
+BY_LABELS = {"labels_100": "100 labels (from scratch)", "labels_1000": "1,000 labels (from scratch)"}
+OPTIONS = ("--evaluation.label_efficiency", "[100,1000]", "--evaluation.label_draws", "1")  # the same rows for all
 OWN = {
     "denoised/psnr": "PSNR denoised, dB",
     "corrupted/psnr": "PSNR of its input, dB",
@@ -63,14 +59,15 @@ def main(argv: list[str] | None = None) -> int:
     add_common_options(parser, MARK)
     asked = parser.parse_args(argv)
     with one_line_errors():
-        show(known(asked.recipes), asked, MARK, markdown)
+        show(known(asked.recipes), asked, MARK, markdown, OPTIONS)
     return 0
 
 
 def markdown(runs: Runs) -> list[str]:
-    """A row a recipe (mean and standard deviation over the seeds), and PCA in a row for each size of a code."""
+    """A row a recipe (mean and standard deviation over the seeds), a row for PCA of each size, and one for x itself."""
     seeds = max(map(len, runs.values()))
-    heads = ["variant", "network", "code", *BY_ALL.values(), f"its own ({seeds} seeds, mean ± sd)", "rows/s of plain"]
+    own = f"its own ({seeds} seeds, mean ± sd)"
+    heads = ["variant", "network", "code", *BY_ALL.values(), *BY_LABELS.values(), own, "rows/s of plain"]
     lines = [_row(heads), _row(["---"] * len(heads))]
     plain = rows_per_second(runs[PLAIN]) if PLAIN in runs else None
     principal: dict[str, Sequence[Run]] = {}
@@ -80,14 +77,22 @@ def markdown(runs: Runs) -> list[str]:
         principal.setdefault(size, of_seeds)
         names = [f"{data.tags.get('variant', '')} (`{recipe}`)", data.tags.get("network", ""), size]
         figures = [mean_and_spread(of_seeds, f"test/{key}", 3) for key in BY_ALL]
+        figures += [_with_labels(of_seeds, key) for key in BY_LABELS]
         rate = rows_per_second(of_seeds)
         relative = f"{rate / plain:.2f}" if rate and plain else ""
         lines.append(_row([*names, *figures, ", ".join(_own(of_seeds)), relative]))
     for size, of_seeds in principal.items():
         figures = [_pca(of_seeds, key) for key in BY_ALL]
         if any(figures):
-            lines.append(_row(["PCA", "", size, *figures, "", ""]))
-    return lines
+            lines.append(_row(["PCA", "", size, *figures, *[""] * (len(BY_LABELS) + 2)]))
+    of_x = [mean_and_spread(next(iter(runs.values())), f"test/{key}/input", 3) for key in BY_LABELS]
+    return [*lines, _row(["x itself", *[""] * (2 + len(BY_ALL)), *of_x, "", ""])] if any(of_x) else lines
+
+
+def _with_labels(runs: Sequence[Run], key: str) -> str:
+    """The accuracy on the frozen code, and that of the same network from scratch."""
+    frozen, scratch = (mean_and_spread(runs, f"test/{key}/{way}", 3) for way in ("frozen", "scratch"))
+    return f"{frozen} ({scratch})" if frozen and scratch else frozen
 
 
 def rows_per_second(runs: Sequence[Run]) -> float | None:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from lit_ae.errors import UserError
 from lit_ae.spec import DataSpec
 
 
@@ -13,14 +14,23 @@ class Likelihood(nn.Module, ABC):
 
     Args:
         spec: the data that is compared.
+
+    Raises:
+        UserError: the data are ids of tokens, and the likelihood compares numbers.
     """
 
     outputs_per_feature = 1
+    compares_ids = False
     is_by_feature = True
     """Whether features are independent, so that each can be judged by itself."""
 
     def __init__(self, spec: DataSpec):
         super().__init__()
+        if spec.kind == "sequence" and not self.compares_ids:
+            raise UserError(
+                f"{type(self).__name__} compares numbers, and {spec.name} holds tokens, which have no order: "
+                "use --model.likelihood Categorical."
+            )
         self.value_range = spec.value_range
 
     @abstractmethod

@@ -12,15 +12,20 @@ class Categorical(Likelihood):
     """A free probability for each of ``levels`` grey levels, or tokens of a vocabulary, by a softmax of as many outputs
     a feature (van den Oord et al. 2016, section 2.2).
 
-    The levels stand at equal distances over the data's value range, and x is rounded to the nearest.
+    The levels stand at equal distances over the data's value range, and x is rounded to the nearest. What is padding in
+    a sequence costs nothing.
 
     Args:
         spec: the data that is compared; it must have a value range.
-        levels: 256 for 8-bit grey levels; for a sequence, the size of the vocabulary.
+        levels: by default 256, as of 8-bit grey levels, and for a sequence the size of its vocabulary.
     """
 
-    def __init__(self, spec: DataSpec, levels: int = 256):
+    compares_ids = True
+
+    def __init__(self, spec: DataSpec, levels: int | None = None):
         super().__init__(spec)
+        if levels is None:
+            levels = len(spec.vocabulary) or 256
         if levels < 2:
             raise UserError(f"Categorical needs 2 levels or more, not {levels}: change model.likelihood.levels.")
         if spec.value_range is None:
@@ -35,6 +40,7 @@ class Categorical(Likelihood):
             )
         self.low, self.step, self.levels = low, (high - low) / (levels - 1), levels
         self.outputs_per_feature, self.is_ordered = levels, spec.kind != "sequence"
+        self.pad = spec.pad if spec.kind == "sequence" else None
 
     def _value(self, level: Tensor) -> Tensor:
         return self.low + self.step * level
@@ -43,7 +49,10 @@ class Categorical(Likelihood):
         """Nats of a probability, not of a density: divided by features and log 2 they are bits a feature."""
         level = ((x - self.low) / self.step).round().long().clamp(0, self.levels - 1)
         log_probabilities = full_precision(outputs).log_softmax(1)
-        return log_probabilities.gather(1, level[:, None]).flatten(1).sum(1)
+        chosen = log_probabilities.gather(1, level[:, None])[:, 0]
+        if self.pad is not None:
+            chosen = chosen.where(x != self.pad, 0.0)
+        return chosen.flatten(1).sum(1)
 
     def mean(self, outputs: Tensor) -> Tensor:
         """E[x]; for a sequence, whose tokens have no order, the most probable token."""

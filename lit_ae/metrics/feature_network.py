@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -73,7 +74,7 @@ def find_feature_network(spec: DataSpec, folder: Path) -> FeatureNetwork:
         classifier.load_state_dict(load_file(weights))
     except FileNotFoundError as error:
         raise UserError(f"There is no feature network for {spec.name} in {folder}: make it by {make}") from error
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(f"The feature network {weights} can't be read: make it again by {make}") from error
     return FeatureNetwork(classifier.eval().requires_grad_(False), made_for, described["accuracy"])
 

@@ -72,9 +72,10 @@ class Network(nn.Module, ABC):
     def __init__(self, spec: DataSpec, sizes: Sizes):
         super().__init__()
         if spec.kind not in self.kinds:
+            usual = "Recurrent or Transformer" if spec.kind == "sequence" else "MLP"
             raise UserError(
                 f"{type(self).__name__} is made for {' and '.join(self.kinds)} data, and {spec.name} is of kind "
-                f"{spec.kind}: use --model.network MLP."
+                f"{spec.kind}: use --model.network {usual}."
             )
         self.shape, self.sizes = spec.shape, sizes
         self.expected = _first_output

@@ -17,11 +17,11 @@ from lit_ae.networks.base import (
     check_widths,
     normalization,
 )
-from lit_ae.spec import DataSpec
+from lit_ae.spec import DataSpec, Kind
 
 
 class MLP(Network):
-    """Fully connected encoder, and a decoder of the same widths in reverse. For any kind of data.
+    """Fully connected encoder, and a decoder of the same widths in reverse. For all data that are numbers.
 
     Args:
         spec: the data; shapes come from it.
@@ -32,6 +32,8 @@ class MLP(Network):
         dropout: share of hidden units dropped in training.
         tied: the decoder's weights are the encoder's, transposed; its biases are its own.
     """
+
+    kinds: tuple[Kind, ...] = ("image", "table", "series")
 
     def __init__(
         self,

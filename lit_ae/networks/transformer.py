@@ -12,6 +12,8 @@ from lit_ae.networks.base import Activation, MaskableNetwork, Sizes, Skips, chec
 from lit_ae.networks.tokens import TokenEmbedding, Tokens, take
 from lit_ae.spec import DataSpec
 
+POSITIONS_START = 0.5  # standard deviation: with a quarter of it a decoder finds its places apart several times later
+
 
 class Transformer(MaskableNetwork):
     """Pre-norm attention over patches of an image, steps of a series or sequence, or cells of a row.
@@ -118,5 +120,5 @@ def _positions(kind: Literal["learned", "sinusoidal"], count: int, width: int) -
     if kind == "sinusoidal":
         return Sinusoids(count, width)
     learned = nn.Embedding(count, width)
-    nn.init.normal_(learned.weight, std=width**-0.5)
+    nn.init.normal_(learned.weight, std=POSITIONS_START)
     return learned

@@ -4,10 +4,14 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving import scorer
 from lit_ae.serving.files import load
+
+DAMAGED = (KeyError, ValueError, TypeError, AttributeError, RuntimeError)  # what a description that isn't ours leads to
 
 
 def load_from(address: str) -> LitAutoencoder:
@@ -32,7 +36,7 @@ def load_from(address: str) -> LitAutoencoder:
                 scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="lit_ae_"))
                 folder = Path(download_artifacts(artifact_uri=address, dst_path=scratch))
             return load(_weights_of(folder))
-        except (MlflowException, OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        except (MlflowException, SafetensorError, OSError, *DAMAGED) as error:
             raise UserError(
                 f"There is no model of this project at {address} ({_first_line(error)}): name runs:/<run id>/model, "
                 "models:/<name>@<alias> or the folder of a packed model, and check MLFLOW_TRACKING_URI."

@@ -7,18 +7,22 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lit_ae.describe import build
+from lit_ae.detection.detector import Detector, State
 from lit_ae.module import LitAutoencoder
 from lit_ae.spec import DataSpec
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
+DETECTOR, SEEN = "detector.json", "detector.safetensors"
 
 
-def save(model: LitAutoencoder, directory: Path) -> None:
-    """Writes the model's make-up, its spec and its weights into ``directory``."""
+def save(model: LitAutoencoder, directory: Path, detector: Detector | None = None) -> None:
+    """Writes the model's make-up, its spec and its weights into ``directory``, and its detector beside them."""
     directory.mkdir(parents=True, exist_ok=True)
     described = {"model": model.description, "spec": model.spec.to_dict()}
     (directory / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, directory / WEIGHTS)
+    if detector is not None:
+        save_detector(detector, directory)
 
 
 def load(directory: Path) -> LitAutoencoder:
@@ -28,3 +32,30 @@ def load(directory: Path) -> LitAutoencoder:
         model: LitAutoencoder = build(described["model"])(DataSpec.from_dict(described["spec"]))
     model.load_state_dict(load_file(directory / WEIGHTS))
     return model.eval().requires_grad_(False)
+
+
+def save_detector(detector: Detector, directory: Path) -> None:
+    """Writes what the detector has seen, and the models that judge beside the first one."""
+    plain, tensors = detector.state()
+    (directory / DETECTOR).write_text(json.dumps(plain, indent=2) + "\n")
+    save_file(tensors, directory / SEEN)
+    for place, witness in enumerate(detector.witnesses[1:], start=1):
+        save(witness.model, _member(directory, place))
+
+
+def load_detector(directory: Path, model: LitAutoencoder | None = None) -> Detector | None:
+    """The detector that :func:`save` wrote; None where the model has none.
+
+    Args:
+        directory: of the model.
+        model: the model itself, where it is loaded already.
+    """
+    if not (directory / DETECTOR).is_file():
+        return None
+    plain = json.loads((directory / DETECTOR).read_text())
+    others = [load(_member(directory, place)) for place in range(1, plain["members"])]
+    return Detector.restore([model or load(directory), *others], State(plain, load_file(directory / SEEN)))
+
+
+def _member(directory: Path, place: int) -> Path:
+    return directory / f"member_{place}"

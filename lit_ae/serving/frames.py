@@ -36,6 +36,14 @@ class Frame(NamedTuple):
         spread[self.windows[:, -1].numpy()] = answers
         return spread
 
+    def samples(self, rows: Tensor) -> Tensor:
+        """What the model is shown for the rows of these numbers, each of which it answers: ``(R, ...)``."""
+        if self.windows is None:
+            return self.raw[rows]
+        ends = self.windows[:, -1]
+        order = ends.argsort()
+        return self.raw[self.windows[order[torch.searchsorted(ends[order], rows)]]]
+
 
 def read_frame(frame: Any, spec: DataSpec, schema: Schema) -> Frame:
     """The rows of a frame; for a model of windows, those of one series must stand in time order.

@@ -11,14 +11,13 @@ from typing import Any
 
 import mlflow
 import numpy as np
-import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
-from numpy.typing import NDArray
 
 import lit_ae
 from lit_ae import schema as tables
+from lit_ae.detection.detector import Detector
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving import scorer
 from lit_ae.serving.files import save
@@ -28,36 +27,44 @@ REQUIREMENTS = ("mlflow", "torch", "lightning", "torchmetrics", "jsonargparse", 
 
 
 def package(
-    model: LitAutoencoder, example: NDArray[Any] | pd.DataFrame, directory: Path, metadata: dict[str, Any]
+    model: LitAutoencoder,
+    example: Any,
+    directory: Path,
+    metadata: dict[str, Any],
+    detector: Detector | None = None,
 ) -> None:
     """Writes an MLflow model that loads with its own requirements and code alone.
 
     Args:
         model: the trained model.
-        example: a few rows in the user's own units: ``(N, *spec.shape)``, or a frame where the model has a schema.
+        example: a few rows in the user's own units: ``(N, *spec.shape)``, or what the spec's codec takes.
         directory: where to; whatever stood there is replaced, once the new model is whole.
         metadata: plain values kept in the MLmodel file.
+        detector: what makes verdicts of the model's scores; with one, a verdict is what comes back unasked.
     """
     with _replacing(directory) as new, tempfile.TemporaryDirectory() as scratch, _without_remarks():
-        save(model, Path(scratch) / "autoencoder")
+        save(model, Path(scratch) / "autoencoder", detector)
         mlflow.pyfunc.save_model(
             path=new,
             loader_module=scorer.__name__,
             data_path=str(Path(scratch) / "autoencoder"),
             code_paths=[str(Path(lit_ae.__file__).parent)],
-            signature=signature(model.spec),
-            input_example=example if isinstance(example, pd.DataFrame) else example.astype(np.float32),
-            pip_requirements=requirements(),
+            signature=signature(model.spec, scorer.default_output(detector)),
+            input_example=example.astype(np.float32) if model.spec.codec is None else example,
+            pip_requirements=requirements(model.spec),
             metadata=metadata,
         )
 
 
-def signature(spec: DataSpec) -> ModelSignature:
+def signature(spec: DataSpec, output: str) -> ModelSignature:
     """The user's own units in; which output comes back is a parameter, so no one schema describes it."""
     rows: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *spec.shape))]
     if spec.schema:
         rows = _columns(spec.schema)
-    options = [ParamSpec(name, DataType[kind], default) for name, (kind, default) in scorer.PARAMETERS.items()]
+    elif spec.tokenizer:
+        rows = [ColSpec(DataType.string)]
+    defaults = {**{name: default for name, (_, default) in scorer.PARAMETERS.items()}, "output": output}
+    options = [ParamSpec(name, DataType[kind], defaults[name]) for name, (kind, _) in scorer.PARAMETERS.items()]
     return ModelSignature(inputs=Schema(rows), params=ParamSchema(options))
 
 
@@ -67,10 +74,11 @@ def _columns(schema: tables.Schema) -> list[ColSpec | TensorSpec]:
     return [ColSpec(AnyType(), name, required=False) for name in names]
 
 
-def requirements() -> list[str]:
-    """What a served model needs, pinned to what is installed now."""
+def requirements(spec: DataSpec) -> list[str]:
+    """What a served model of such data needs, pinned to what is installed now."""
+    names = [*REQUIREMENTS, *(spec.codec.requirements if spec.codec else ())]
     extras = {"jsonargparse": "[signatures]"}
-    return [f"{name}{extras.get(name, '')}=={version(name).split('+')[0]}" for name in REQUIREMENTS]
+    return [f"{name}{extras.get(name, '')}=={version(name).split('+')[0]}" for name in names]
 
 
 @contextmanager

@@ -3,29 +3,42 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lit_ae.detection.detector import Detector
 from lit_ae.errors import UserError
-from lit_ae.metrics.reconstruction import squared_error
+from lit_ae.metrics.reconstruction import reconstruction_errors
 from lit_ae.module import LitAutoencoder
-from lit_ae.serving.files import load
+from lit_ae.serving.files import load, load_detector
 from lit_ae.serving.frames import Frame, read_frame
+from lit_ae.serving.verdicts import verdicts
 
-OUTPUTS = ("reconstruction", "latent", "error", "sample")
+OUTPUTS = ("reconstruction", "latent", "error", "sample", "verdict")
 PARAMETERS: dict[str, tuple[str, Any]] = {"output": ("string", OUTPUTS[0]), "seed": ("long", 0)}
-"""The parameters of a prediction: MLflow's name of the type, and the default."""
+"""The parameters of a prediction: MLflow's name of the type, and the default of a model without a detector."""
+
+
+def default_output(detector: Detector | None) -> str:
+    """What comes back unasked: the verdict where there is a detector, else the reconstruction."""
+    return OUTPUTS[0] if detector is None else "verdict"
 
 
 class Scorer:
     """Answers in the user's own units; the same input always gets the same answer.
 
     ``params["output"]`` picks what comes back for ``(N, *spec.shape)`` rows: ``reconstruction`` (user's units),
-    ``latent`` ``(N, latent_dim)``, ``error`` ``(N,)`` (mean squared error per feature, in model space), or ``sample``
-    (N new samples from the prior, in user's units, drawn with ``params["seed"]``).
+    ``latent`` ``(N, latent_dim)``, ``error`` ``(N,)`` (mean squared error per feature, in model space; of strings, the
+    share of tokens that come back wrong), or ``sample`` (N new samples from the prior, in user's units, drawn with
+    ``params["seed"]``). A model with a detector also gives a ``verdict``, and gives it unasked: a frame with a row for
+    each row of the input, of ``score`` (higher is worse), ``p_value`` (the share of normal rows that score as high),
+    ``verdict`` (anomaly, normal or not scored) and ``reasons`` (of anomalies: what stands out, and what was expected).
+
+    A model of strings takes a list or a column of them, and gives reconstructions and samples as strings.
 
     A model of a table takes a frame, columns by name, and gives reconstructions and samples as one. A model of windows
     answers for the row that a window ends at, and NaN (not scored) for the rows that none ends at; a reconstruction is
@@ -33,45 +46,57 @@ class Scorer:
 
     Args:
         model: a trained model, ready to infer.
+        detector: what makes verdicts of its scores, if there is one.
     """
 
-    def __init__(self, model: LitAutoencoder):
-        self.model = model
+    def __init__(self, model: LitAutoencoder, detector: Detector | None = None):
+        self.model, self.detector = model, detector
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> NDArray[Any] | pd.DataFrame:
-        """The output asked for, as float32 or a frame.
+        """The output asked for, as float32, a frame or strings.
 
         Args:
-            model_input: rows in the user's own units, ``(N, *spec.shape)`` or a frame; for ``sample`` only N counts.
+            model_input: rows in the user's own units, ``(N, *spec.shape)``, a frame or strings; for ``sample`` only N
+                counts.
             params: ``output`` and ``seed``.
 
         Raises:
             MlflowException: for anything that has no answer; a server says so with HTTP status 400.
         """
         defaults = {name: default for name, (_, default) in PARAMETERS.items()}
-        wanted = {**defaults, **(params or {})}
+        wanted = {**defaults, "output": default_output(self.detector), **(params or {})}
         asked = self._read(model_input)
         output, seed = wanted["output"], int(wanted["seed"])
         if output not in OUTPUTS:
             raise _refusal(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}.")
+        if output == "verdict":
+            return self._verdict(asked)
         if output == "sample":
             return self._told(self._sample(len(asked.raw), seed).numpy())
         answers = asked.answer(getattr(self, f"_{output}"))
         return self._told(answers) if output == "reconstruction" else answers
 
+    def _verdict(self, asked: Frame) -> pd.DataFrame:
+        if self.detector is None:
+            raise _refusal("The model has no detector: train it on data that say what is normal, or ask for an error.")
+        return verdicts(self.detector, asked)
+
     def _read(self, model_input: Any) -> Frame:
         spec = self.model.spec
-        if spec.schema is None:
-            return Frame(self._checked(torch.as_tensor(model_input).float()), None)
         try:
-            return read_frame(model_input, spec, spec.schema)
+            if spec.schema is not None:
+                return read_frame(model_input, spec, spec.schema)
+            if spec.tokenizer is not None:
+                return Frame(spec.tokenizer.encode(np.asarray(model_input, dtype=object).ravel().tolist()), None)
+            return Frame(self._checked(torch.as_tensor(model_input).float()), None)
         except UserError as mistake:
             raise _refusal(str(mistake)) from mistake
 
     def _told(self, raw: NDArray[Any]) -> NDArray[Any] | pd.DataFrame:
         """Rows in the user's own form."""
-        schema = self.model.spec.schema
-        return raw if schema is None else schema.decode(torch.from_numpy(raw))
+        codec = self.model.spec.codec
+        rows = raw if codec is None else codec.decode(torch.from_numpy(raw))
+        return np.array(rows, dtype=object) if isinstance(rows, list) else rows
 
     def _checked(self, raw: Tensor) -> Tensor:
         shape = self.model.spec.shape
@@ -96,7 +121,7 @@ class Scorer:
 
     def _error(self, raw: Tensor) -> Tensor:
         x = self.model.spec.preprocessing.apply(raw)
-        return squared_error(x, self.model(x))
+        return reconstruction_errors(x, self.model(x), self.model.spec)
 
     @torch.no_grad()
     def _sample(self, count: int, seed: int) -> Tensor:
@@ -109,7 +134,8 @@ class Scorer:
 
 
 def _load_pyfunc(path: str) -> Scorer:
-    return Scorer(load(Path(path)))
+    model = load(Path(path))
+    return Scorer(model, load_detector(Path(path), model))
 
 
 def _refusal(sentence: str) -> MlflowException:

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lit_ae.errors import UserError
 from lit_ae.ladders import Ladder
 from lit_ae.latents import Point
 from lit_ae.module import LitAutoencoder, Pass
@@ -40,6 +41,8 @@ class LadderAutoencoder(LitAutoencoder):
         classification: float | Schedule = 1.0,
         **kwargs: Any,
     ):
+        if spec.kind == "sequence":
+            raise UserError(f"LadderAutoencoder adds noise to x, and {spec.name} holds tokens: use another variant.")
         super().__init__(spec, **kwargs)
         self.ladder = Ladder(self.network, spec.features, noise, denoising)
         self.labels = LabelledShare(spec, self.latent_dim, labelled_share, classification)

@@ -16,6 +16,8 @@ Judged = tuple[dict[str, float], dict[str, str]]
 
 def judge_own_figures(model: LitAutoencoder, data: LitData, asked: Evaluation, verdict: Verdict) -> None:
     """What a masked or a grown code is for, see :func:`own_figures`."""
+    if data.spec.kind == "sequence":
+        return  # errors of tokens are no squares
     figures, protocol = own_figures(model, data.split("test").x, verdict.pca)
     verdict.figures |= figures
     verdict.protocol |= protocol

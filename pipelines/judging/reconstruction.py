@@ -11,10 +11,13 @@ from pipelines.options import Evaluation
 
 
 def judge_reconstruction(model: LitAutoencoder, data: LitData, asked: Evaluation, verdict: Verdict) -> None:
-    """MSE, and for images PSNR and SSIM, with PCA's beside them."""
+    """MSE, for images PSNR and SSIM too, and for sequences token accuracy; with PCA's beside them."""
     spec, x = data.spec, data.split("test").x
     verdict.add("test", reconstruction_figures(x, verdict.x_hat, spec))
     verdict.add("pca", reconstruction_figures(x, verdict.pca.reconstruct(x), spec))
+    if spec.kind == "sequence":
+        verdict.protocol["pca"] = f"PCA of one-hot tokens with {verdict.pca.components} components"
+        return
     values = f"values in {list(spec.value_range)}" if spec.value_range else "model space"
     verdict.protocol["mse"] = f"mean over test rows and features, {values}, binarize {spec.binarize}"
     verdict.protocol["pca"] = f"PCA with {verdict.pca.components} components, fitted on the training split"

@@ -1,10 +1,17 @@
 """What the judges of a model find, and what they all need to know of it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from lit_ae.detection.detector import Detector
 from lit_ae.metrics.baseline import PrincipalComponents
+
+if TYPE_CHECKING:
+    from pipelines.judging.detection import Detection
 
 
 @dataclass
@@ -15,11 +22,13 @@ class Verdict:
         codes: test codes ``(N, latent_dim)``.
         x_hat: test reconstructions ``(N, *spec.shape)``, in model space.
         pca: principal components of the same size, fitted on the training split.
-        errors: mean squared error of each test row, ``(N,)``.
+        errors: of each test row, ``(N,)``: see :func:`lit_ae.metrics.reconstruction.reconstruction_errors`.
         pca_errors: those of PCA.
         figures: by MLflow key, such as ``test/mse`` and ``pca/mse``.
         protocol: a sentence for each figure that needs one.
         kl: mean KL in nats of each latent dimension, or None.
+        detector: the model's, or None.
+        detection: what detectors say of the test rows, where these are labelled and there is a detector.
     """
 
     codes: Tensor
@@ -30,6 +39,8 @@ class Verdict:
     figures: dict[str, float] = field(default_factory=dict)
     protocol: dict[str, str] = field(default_factory=dict)
     kl: Tensor | None = None
+    detector: Detector | None = None
+    detection: Detection | None = None
 
     def add(self, group: str, figures: dict[str, float]) -> None:
         """Takes in figures by name, each under the key ``<group>/<name>``."""

@@ -144,6 +144,13 @@ def damaged_model(folder: Path) -> Path:
     return folder
 
 
+def cut_off(folder: Path) -> Path:
+    """One whose weights came only in part."""
+    package(load_from(packed_encoder()), Digits().rows["test"].raw[:2].numpy(), folder, {})
+    (folder / "data" / "autoencoder" / "weights.safetensors").write_bytes(b"cut off")
+    return folder
+
+
 def of_another_loader(folder: Path) -> Path:
     damaged_model(folder)
     described = yaml.safe_load((folder / "MLmodel").read_text())
@@ -152,7 +159,7 @@ def of_another_loader(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("made", [foreign_model, damaged_model, of_another_loader])
+@pytest.mark.parametrize("made", [foreign_model, damaged_model, cut_off, of_another_loader])
 @pytest.mark.filterwarnings("ignore")
 def test_only_models_of_this_project_are_loaded(made, tmp_path):
     with pytest.raises(UserError, match=r"There is no model of this project at .*\): name runs:/<run id>/model"):

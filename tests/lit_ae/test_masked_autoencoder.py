@@ -24,6 +24,7 @@ class Letters(Likelihood):
     """Ids by a softmax over four outputs; padding costs a thousand nats, so that a test sees where it is counted."""
 
     outputs_per_feature = 4
+    compares_ids = True
 
     def log_prob(self, outputs, x):
         each = -torch.nn.functional.cross_entropy(outputs, x.long(), reduction="none")

@@ -35,6 +35,8 @@ def series(length, features, pad=None):
 class TokenLikelihood(Likelihood):
     """Ids by a softmax over the outputs; what is padding costs nothing."""
 
+    compares_ids = True
+
     def __init__(self, spec):
         super().__init__(spec)
         self.outputs_per_feature, self.pad = len(spec.vocabulary), spec.pad

@@ -26,7 +26,7 @@ def test_every_variant_is_in_it():
 def test_a_row_holds_common_and_own_figures():
     figures = {"test/mse": 0.01, "pca/mse": 0.02, "test/psnr": 20.0, "test/kl": 3.5, "test/loss": 7.0}
     row = gallery.markdown({"vae_digits": run_of(figures)})[-1]
-    assert row == "| vae_digits | VAE | 0.01 | 0.02 | 20 |  |  | 1,234 |  | kl 3.5 |"
+    assert row == "| vae_digits | VAE | 0.01 | 0.02 | 20 |  |  |  | 1,234 |  | kl 3.5 |"
 
 
 def test_the_sheet_holds_every_picture_in_its_place(tmp_path):

@@ -33,12 +33,20 @@ def test_a_row_holds_mean_spread_its_own_figures_and_the_rate_beside_the_plain_o
     assert of_sparse.startswith("| SparseAutoencoder (`sparse_mnist`) | MLP | 32 | 0.005 ± 0.0014 |  |")
     assert of_sparse.endswith("| L0 32 ± 0, dead units 0.002 ± 0.0014 | 0.50 |")
     assert of_plain.endswith("|  | 1.00 |")
-    assert of_pca == "| PCA | | 32 | 0.0168 | 0.9 |  |  |  |  |  |".replace("| |", "|  |")
+    assert of_pca == "| PCA |  | 32 | 0.0168 | 0.9 |  |  |  |  |  |"
 
 
 def test_pca_stands_beside_a_figure_that_it_has_too():
     masked = [run_of({"test/hidden_mse": 0.03, "pca/hidden_mse": 0.035})]
     assert "MSE of hidden patches 0.03 ± 0 (PCA 0.035)" in variants.markdown({"masked_mnist": masked})[2]
+
+
+def test_what_few_labels_reach_stands_beside_the_same_from_scratch_and_from_x_itself():
+    accuracies = {"frozen": 0.8, "frozen_sd": 0.01, "scratch": 0.7, "input": 0.75}
+    plain = [run_of({f"test/labels_100/{way}": accuracy for way, accuracy in accuracies.items()})]
+    _, _, of_plain, of_x = variants.markdown({variants.PLAIN: plain})
+    assert "| 0.8 ± 0 (0.7 ± 0) |  |" in of_plain
+    assert of_x == "| x itself |  |  |  |  |  | 0.75 ± 0 |  |  |  |"
 
 
 def test_a_rate_is_the_median_over_the_runs_and_none_where_one_lacks_it():
@@ -51,15 +59,16 @@ def test_a_rate_is_the_median_over_the_runs_and_none_where_one_lacks_it():
 def test_it_trains_each_recipe_with_each_seed_and_writes_the_table(workspace, monkeypatch, capsys):
     trained = []
 
-    def train(recipe, seed, experiment):
+    def train(recipe, seed, experiment, options):
         trained.append((recipe, seed, experiment))
+        assert options == variants.OPTIONS
         return run_of({"test/mse": 0.01})
 
     monkeypatch.setattr("pipelines.results.train", train)
     page, (begin, end) = workspace / "README.md", marks("variants")
     page.write_text(f"before\n{begin}\n{end}\nafter\n")
     assert variants.main(["conv_mnist", "vae_mnist", "--seeds", "1", "2", "--write", str(page)]) == 0
-    assert trained == [(recipe, seed, "results") for recipe in ("conv_mnist", "vae_mnist") for seed in (1, 2)]
+    assert trained == [(recipe, seed, "variants") for recipe in ("conv_mnist", "vae_mnist") for seed in (1, 2)]
     table = capsys.readouterr().out.strip()
     assert page.read_text() == f"before\n{begin}\n{table}\n{end}\nafter\n"
 

@@ -1,0 +1,75 @@
+"""How well a score puts anomalies above normal rows, whatever the threshold."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+RATES = (0.01, 0.05)
+
+
+def ranking_figures(score: Floats, anomaly: Booleans) -> dict[str, float]:
+    """Base rate, AUROC, average precision, and the recall within a rate of false alarms.
+
+    The recall at a rate is the highest of any threshold whose false alarms stay within it on these very rows: a figure
+    of the ranking, not of a threshold that was known beforehand.
+
+    Args:
+        score: higher is worse ``(N,)``.
+        anomaly: what the rows are ``(N,)``; both kinds must be there.
+    """
+    false_alarms, recall, _ = roc_curve(anomaly, score, drop_intermediate=False)
+    within = {f"recall_at_false_alarms_{rate:g}": recall[false_alarms <= rate].max() for rate in RATES}
+    return {
+        "base_rate": float(anomaly.mean()),
+        "auroc": float(roc_auc_score(anomaly, score)),
+        "ap": float(average_precision_score(anomaly, score)),
+        **{name: float(value) for name, value in within.items()},
+    }
+
+
+def average_precision_interval(
+    score: Floats,
+    anomaly: Booleans,
+    groups: Integers | None = None,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap of the average precision (Efron and Tibshirani 1993, chapter 13).
+
+    Rows are weighted by how often they were drawn, so that the scores are sorted once. Draws without an anomaly have
+    no average precision and are left out.
+
+    Args:
+        score: higher is worse ``(N,)``.
+        anomaly: what the rows are ``(N,)``.
+        groups: rows of one number, 0 to G - 1, are drawn together, such as a stretch of a series; by default each row
+            by itself.
+        resamples: how many draws.
+        confidence: of the interval.
+        seed: of the draws.
+    """
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    hits, group = anomaly[order].astype(float), (np.arange(len(order)) if groups is None else groups)[order]
+    generator, count = np.random.default_rng(seed), int(group.max()) + 1
+    drawn = []
+    for _ in range(resamples):
+        weight = np.bincount(generator.integers(count, size=count), minlength=count)[group]
+        found, alarms = np.cumsum(weight * hits)[ends], np.cumsum(weight)[ends]
+        if found[-1]:
+            precision = found / np.maximum(alarms, 1)
+            drawn.append(float(np.diff(found, prepend=0.0) @ precision / found[-1]))
+    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2]) if drawn else (np.nan, np.nan)
+    return float(low), float(high)
+
+
+def best_f1(score: Floats, anomaly: Booleans) -> float:
+    """The F1 of the threshold that is best on these very rows: an oracle's, which knows the answers."""
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    found = np.cumsum(anomaly[order])[ends]
+    return float((2 * found / (ends + 1 + anomaly.sum())).max())
