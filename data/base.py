@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
-import torch
 from torch import Tensor
 
 from data.loading import Split, TensorLoader, TensorSplit, draw_binary
@@ -103,8 +102,7 @@ class LitData(L.LightningDataModule, ABC):
                 raise UserError(f"data.fit_rows is {self.fit_rows}, but there are only {len(fit.raw)} training rows.")
             fit = fit.take(slice(self.fit_rows))
         if self.fit_on_tune:
-            both = zip(fit, loaded["tune"], strict=True)
-            fit = Rows(*(None if a is None or b is None else torch.cat([a, b]) for a, b in both))  # type: ignore[arg-type]
+            fit = fit.beside(loaded["tune"])
         return {**loaded, "fit": fit}
 
     def _apart(self, loaded: dict[Role, Rows]) -> dict[Role, Rows]:

@@ -41,6 +41,11 @@ class Rows(NamedTuple):
         """Some of the rows: a mask ``(N,)``, row numbers, or a slice."""
         return Rows(*(None if values is None else values[rows] for values in self))  # type: ignore[arg-type]
 
+    def beside(self, others: "Rows") -> "Rows":
+        """These rows and then the others; what one of the two has not, both together have not."""
+        pairs = zip(self, others, strict=True)
+        return Rows(*(None if a is None or b is None else torch.cat([a, b]) for a, b in pairs))  # type: ignore[arg-type]
+
 
 def require_normals(loaded: Mapping[Role, Rows]) -> None:
     """Refuses anomalies in fit, tune or calibrate.

@@ -123,8 +123,10 @@ def _definition(
     for path, one in search.space.ranges.items():
         context = [(other, str(value)) for other, value in search.space.context(path).items()]
         catalogue.check([*definition.options, *context, *((path, str(value)) for value in one.samples)], own)
-        if path.partition(".")[0] not in ("model", "data", "trainer", "early_stopping"):
-            raise UserError(f"space.{path} is no option of a training: begin it with model., data. or trainer. .")
+        if path.partition(".")[0] not in ("model", "data", "trainer", "early_stopping", "detection"):
+            raise UserError(
+                f"space.{path} is no option of a training: begin it with model., data., trainer. or detection. ."
+            )
     return definition
 
 

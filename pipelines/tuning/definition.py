@@ -13,8 +13,9 @@ from pipelines.values import closest
 Sampler = Literal["tpe", "random", "nsga2", "cmaes", "qmc"]
 Pruner = Literal["none", "median", "hyperband"]
 Direction = Literal["minimize", "maximize"]
+AVERAGE_PRECISION = "val/average_precision"  # of a trial's detector
 LOWER = {"loss", "mse", "reconstruction", "nll", "dead_units", "fid"}
-HIGHER = {"elbo", "psnr", "ssim", "average_precision", "ap", "auroc", "perplexity", "code_usage", "linear_probe"}
+HIGHER = {"elbo", "psnr", "ssim", "auroc", "perplexity", "code_usage", "linear_probe"}
 
 
 class Search:
@@ -147,7 +148,8 @@ def _directed(objectives: Mapping[str, Any] | Iterable[str] | str) -> dict[str, 
 
 def _direction(name: str, given: object) -> Direction:
     figure = name.rpartition("/")[2]
-    natural: Direction | None = "minimize" if figure in LOWER else "maximize" if figure in HIGHER else None
+    is_high = figure in HIGHER or name.startswith(AVERAGE_PRECISION)
+    natural: Direction | None = "minimize" if figure in LOWER else "maximize" if is_high else None
     if given is None and natural is None:
         raise UserError(f"objectives: say whether {name} is to be minimized or maximized: {{{name}: minimize}}.")
     direction: Direction = natural or "minimize"

@@ -9,6 +9,7 @@ from lit_ae.errors import UserError
 from pipelines.checks import check
 from pipelines.configuration import CommandLine
 from pipelines.tuning.definition import Definition, Search
+from pipelines.tuning.detection import detection_names
 from pipelines.tuning.space import Range, Value
 from pipelines.tuning.trial import configured
 from pipelines.values import closest
@@ -52,7 +53,7 @@ def logged(line: CommandLine) -> list[str]:
     batch = next(iter(line.datamodule.val_dataloader()))
     _, means = model.objective(batch, None, measures)
     names = {"loss", "mse", *means, *(measures.unit_of if measures else ())}
-    return sorted(f"val/{name}" for name in names)
+    return sorted([*(f"val/{name}" for name in names), *detection_names(line)])
 
 
 def _check_objectives(search: Search, known: list[str]) -> None:

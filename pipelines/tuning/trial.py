@@ -23,6 +23,7 @@ from pipelines.provenance import log_provenance
 from pipelines.tracking import Status, Tracker
 from pipelines.training import Fitted, fit, keep_checkpoints
 from pipelines.tuning.definition import Definition, Search
+from pipelines.tuning.detection import detection_figures, is_searched
 from pipelines.tuning.liveness import REASON, Heartbeat, give_back, slot
 from pipelines.tuning.plan import Plan
 from pipelines.tuning.storage import patiently
@@ -175,7 +176,12 @@ class Training:
         told = reports(self.work.plan.search, self.trial) if number == 0 else []
         with self.opened(str(number), parent, name, line) as (tracker, resume), shown_to_followers(number, resume):
             log_provenance(tracker, line, is_resumed=resume is not None)
-            figures = kept_figures(fit(line, tracker, resume, self._stop, told))
+            fitted = fit(line, tracker, resume, self._stop, told)
+            figures = kept_figures(fitted)
+            if is_searched(self.work.plan.search):
+                found = detection_figures(line, fitted.model)
+                tracker.log_metrics(found, fitted.history.epochs)
+                figures |= found
         self._note(FIGURES, str(number), figures)
         return figures
 

@@ -43,10 +43,7 @@ def filled(study: optuna.Study) -> optuna.Study:
 def test_the_page_says_all_of_it():
     search = Search("small.yaml", SPACE)
     lines = page(filled(optuna.create_study(study_name="s")), search).splitlines()
-    assert (
-        lines[0] == "s: [###############...............] 4/8  1 fail, 2 complete, 1 pruned, 4 waiting"
-        or "4/8" in lines[0]
-    )
+    assert lines[0] == "s: [###############...............] 4/8  2 complete, 1 pruned, 1 fail, 4 waiting"
     assert lines[2].split() == ["trial", "state", "loss", "latent_dim", "time"]
     assert [line.split()[:4] for line in lines[3:6]] == [
         ["0", "COMPLETE", "30", "3"],
