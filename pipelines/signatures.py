@@ -78,13 +78,12 @@ class Sources:
         return [name, *(ancestor for base in self._bases(name) for ancestor in self._lineage(base))]
 
     def _missing(self, name: str) -> set[str]:
-        """The abstract methods that a class still lacks."""
-        if name not in self.classes:
-            return set()
-        methods = [node for node in self.classes[name].body if isinstance(node, ast.FunctionDef)]
+        """The abstract methods that a class still lacks; what a base beside theirs defines, they don't."""
+        body = [node for owner in self._lineage(name) if owner in self.classes for node in self.classes[owner].body]
+        methods = [node for node in body if isinstance(node, ast.FunctionDef)]
         abstract = {node.name for node in methods if "abstractmethod" in _decorators(node)}
-        inherited = {method for base in self._bases(name) for method in self._missing(base)}
-        return abstract | (inherited - {node.name for node in methods})
+        values = {ast.unparse(target) for node in body if isinstance(node, ast.Assign) for target in node.targets}
+        return abstract - values - {node.name for node in methods if "abstractmethod" not in _decorators(node)}
 
     def _signature(self, name: str) -> tuple[dict[str, Parameter], bool]:
         """A class's parameters, its own before its bases', and whether it may take others too."""
