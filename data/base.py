@@ -3,11 +3,13 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
+from torch import Tensor
 
 from data.loading import Split, TensorLoader, TensorSplit, draw_binary
 from data.roles import Role, Rows, require_normals, without_repeats
@@ -65,6 +67,14 @@ class LitData(L.LightningDataModule, ABC):
     def spec(self) -> DataSpec:
         """What a model must know of the data. Reads files only where they alone can tell, as for a table."""
 
+    @property
+    def factors(self) -> Mapping[str, tuple[float, ...] | tuple[str, ...]]:
+        """The factors of variation that the rows were made from and the values of each; words where they have no order.
+
+        Empty where nobody knows them.
+        """
+        return {}
+
     @abstractmethod
     def load(self) -> dict[Role, Rows]:
         """Reads the rows of each role; ``calibrate`` may be left out where the data has no notion of normal.
@@ -104,7 +114,7 @@ class LitData(L.LightningDataModule, ABC):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of the raw rows, their labels and their roles. The order of training has no part in it."""
+        """SHA-256 (hex) of the raw rows, their labels, factors and roles. The order of training has no part in it."""
         sha = hashlib.sha256()
         for role, rows in self.rows.items():
             for name, tensor in rows._asdict().items():
@@ -119,6 +129,10 @@ class LitData(L.LightningDataModule, ABC):
         raw = self.rows["test"].raw[:rows]
         schema = self.spec.schema
         return raw.numpy() if schema is None else schema.decode(raw)
+
+    def optimal_scores(self, rows: Rows) -> Tensor | None:
+        """The anomaly scores ``(N,)`` that no others can beat, where the data's own distribution is known."""
+        return None
 
     def split(self, role: Role) -> TensorSplit:
         """The rows of one role for evaluation, in model space. What is dynamic in training was drawn here once.

@@ -29,6 +29,7 @@ class GreyImages(LitData):
     side: ClassVar[int]
     white: ClassVar[float]
     classes: ClassVar[tuple[str, ...]]
+    synthetic: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class GreyImages(LitData):
             value_range=(lowest, 1.0),
             binarize=self.binarize,
             classes=self.classes,
+            synthetic=self.synthetic,
         )
 
     @abstractmethod

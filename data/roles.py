@@ -25,6 +25,8 @@ class Rows(NamedTuple):
         family: what kind of anomaly each row is ``(N,)``, int64: its place in :attr:`LitData.families`.
         entity: which series each row belongs to ``(N,)``, int64; rows of one entity stand in time order.
         time: when each row was taken ``(N,)``, float64, seconds since 1970 or row number; a window's is its last row's.
+        factors: for made-up data, what each row was made from: which value of each of :attr:`LitData.factors`,
+            ``(N, factors)``, int64.
     """
 
     raw: Tensor
@@ -33,6 +35,7 @@ class Rows(NamedTuple):
     family: Tensor | None = None
     entity: Tensor | None = None
     time: Tensor | None = None
+    factors: Tensor | None = None
 
     def take(self, rows: Tensor | slice) -> "Rows":
         """Some of the rows: a mask ``(N,)``, row numbers, or a slice."""

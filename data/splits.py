@@ -31,7 +31,8 @@ class Shares:
                 f"data.tune_share, calibrate_share and test_share are {tune}, {calibrate} and {test}, but none may be "
                 "below 0, and together they must leave something of 1 to train on."
             )
-        self.ends = np.cumsum([1 - tune - calibrate - test, tune, calibrate])
+        self.calibrate = calibrate
+        self.ends = np.round(np.cumsum([1 - tune - calibrate - test, tune, calibrate]), 12)
 
     def roles(self, places: NDArray[np.float64]) -> NDArray[np.int64]:
         """The role of each place in [0, 1), as its index in :data:`ROLES`."""

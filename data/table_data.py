@@ -150,12 +150,15 @@ class TableData(LitData):
     def learn(self) -> Learned:
         """Goes through the training rows."""
         self.prepare_data()
-        meaning, intake = self.meaning, self.intake
-        options = (self.categorical, self.missing, self.log, self.max_categories, meaning.entity)
-        learner = SchemaLearner(meaning.features, *options, types=self.types)
-        for piece in intake.assigned():
+        learner = self.learner()
+        for piece in self.intake.assigned():
             learner.update(piece.of("fit").frame)
         return Learned(learner.schema, learner.preprocessing)
+
+    def learner(self, entity: str | None = None) -> SchemaLearner:
+        """A fresh one, with this table's options, for a model that asks for the entity column or for none."""
+        options = (self.categorical, self.missing, self.log, self.max_categories, entity)
+        return SchemaLearner(self.meaning.features, *options, types=self.types)
 
     @property
     def spec(self) -> DataSpec:
@@ -174,7 +177,7 @@ class TableData(LitData):
             loaded = self.collected({role: Sample() for role in ROLES}, self.learned)
         else:
             loaded = self.staged.rows
-        self._notice(loaded)
+        self.notice(loaded)
         return loaded
 
     def collected(self, samples: Mapping[Role, Sample], learned: Learned) -> dict[Role, Rows]:
@@ -187,12 +190,13 @@ class TableData(LitData):
                     sample.add(to_rows(part, learned.schema, self.meaning, families, entities), part.keys)
         self.left_out |= {**self.skipped, **self.intake.left_out}
         self.families = tuple(families.numbers) if self.meaning.kind else ()
-        return {role: _required(role, sample) for role, sample in samples.items() if self._is_wanted(role)}
+        return {role: _required(role, sample) for role, sample in samples.items() if self.is_wanted(role)}
 
-    def _is_wanted(self, role: Role) -> bool:
+    def is_wanted(self, role: Role) -> bool:
+        """Whether a role has rows; calibrate has none where its share is 0."""
         return role != "calibrate" or self.calibrate_share > 0
 
-    def _notice(self, loaded: Mapping[Role, Rows]) -> None:
+    def notice(self, loaded: Mapping[Role, Rows]) -> None:
         """Counts what is peculiar: it is in the run."""
         columns = self.learned.schema.columns
         raw = {role: rows.raw for role, rows in loaded.items()}

@@ -5,9 +5,21 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lit_ae.latents import LOG_2PI, DiagonalGaussian
+from lit_ae.latents import LOG_2PI, DiagonalGaussian, StandardNormal
 
 Sampling = Literal["weighted", "stratified"]
+
+
+def kl_parts(
+    latent: DiagonalGaussian, z: Tensor, prior: StandardNormal, rows: Tensor, sampling: Sampling
+) -> dict[str, Tensor]:
+    """The three parts of KL(q(z|x) || p(z)), ``(N,)`` each in nats (Chen et al. 2018, equation 2)."""
+    log_q, log_q_each = log_aggregate(latent, z, rows, sampling)
+    return {
+        "mutual_information": latent.log_prob(z[None])[0] - log_q,
+        "total_correlation": log_q - log_q_each.sum(1),
+        "dimension_wise_kl": log_q_each.sum(1) - prior.log_prob(z),
+    }
 
 
 def log_aggregate(latent: DiagonalGaussian, z: Tensor, rows: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """What a ladder network is made of beside its encoder and decoder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from lit_ae.errors import UserError
 from lit_ae.networks import MLP, Network
+from lit_ae.schedules import Schedule
 
+OverRows = Callable[[Tensor], tuple[Tensor, Tensor, int]]
 NORMALIZATIONS = (nn.BatchNorm1d, nn.LayerNorm, nn.GroupNorm)
 
 
@@ -18,18 +20,27 @@ class Ladder(nn.Module):
     Args:
         network: its encoder and decoder are used as they are.
         features: numbers in one sample.
+        noise: standard deviation of what is added to every layer on the noisy way up.
+        denoising: weights of the layers' denoising costs, from the input upwards; the last holds for all above it.
 
     Raises:
-        UserError: for a network that is no MLP.
+        UserError: for a network that is no MLP, or values that don't fit its layers.
     """
 
-    def __init__(self, network: Network, features: int):
+    def __init__(self, network: Network, features: int, noise: float, denoising: list[float | Schedule]):
         super().__init__()
         if not isinstance(network, MLP):
             raise UserError("A ladder looks at every layer of an MLP: use --model.network MLP.")
         self._ways = stages(network.encoder), stages(network.decoder)  # not registered here a second time
         widths = [features, *(layer.out_features for layer in network.encoder if isinstance(layer, nn.Linear))]
         self.combinators = nn.ModuleList(Combinator(width) for width in widths)
+        if noise < 0 or not 1 <= len(denoising) <= len(widths):
+            raise UserError(
+                f"A ladder of {len(widths)} layers needs noise >= 0 and 1 to {len(widths)} weights in denoising."
+            )
+        every = [*denoising, *denoising[-1:] * (len(widths) - len(denoising))]
+        self.weights = {f"denoising_{layer}": Schedule.of(weight) for layer, weight in enumerate(every)}
+        self.noise = noise
 
     def climb(self, x: Tensor, noise: float = 0.0) -> list[Tensor]:
         """x ``(N, D)`` and each stage's pre-activations ``(N, width)``, with N(0, noise²) added to each of them."""
@@ -55,6 +66,22 @@ class Ladder(nn.Module):
                 estimates.append(torch.cat([combinator(lateral, above[:, :width]), above[:, width:]], 1))
                 h = after(estimates[-1])
         return estimates[::-1]
+
+    def costs(self, clean: list[Tensor], estimates: list[Tensor], over_rows: OverRows) -> dict[str, Tensor]:
+        """Half the squared error of each layer's estimate in units of its variance over the rows, summed: ``(N,)`` each
+        (Rasmus et al. 2015, equation 3). That of x is the likelihood's affair.
+
+        Args:
+            clean: what the clean way up gave.
+            estimates: what :meth:`descend` gave for the noisy one.
+            over_rows: a layer's rows of all processes, which of them are real, and where this process's begin.
+        """
+        costs = {}
+        for layer in range(1, len(clean)):
+            every, real, _ = over_rows(clean[layer])
+            squares = (clean[layer] - estimates[layer]).square() / variance(every, real)
+            costs[f"denoising_{layer}"] = 0.5 * squares.sum(1)
+        return costs
 
     @contextmanager
     def _unobserved(self) -> Iterator[None]:

@@ -122,6 +122,11 @@ class QuantizedCode(Point):
         self.encoded, self.chosen, self.indices, self.codes = encoded, chosen, indices, codes
 
     @property
+    def distance(self) -> Tensor:
+        """Squared, from what the encoder said to the codes that stand for it, ``(N,)``."""
+        return (self.encoded - self.chosen).square().flatten(1).sum(1)
+
+    @property
     def activity(self) -> Tensor:
         """1 where a code stands at a place, ``(N, groups * codes)``, place by place: what it means depends on both."""
         return F.one_hot(self.indices, self.codes).flatten(1).to(self.mean.dtype)

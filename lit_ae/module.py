@@ -21,11 +21,12 @@ are for those that have something to watch. How the hard cases fit:
   in training alone, on codes that carry no gradient, while the encoder's term freezes the discriminator;
 - a target that is not the input: ``passed.x`` is clean, ``passed.inputs`` is what was encoded;
 - some labels: ``passed.batch`` holds ``y`` and tells which rows they belong to;
+- an x̂ that is also compared in other ways than by its likelihood: ``extra_terms`` are the user's choice, for any
+  variant;
 - padding: the likelihood leaves padded places out of ``log_prob``;
 - skips from the encoder to the decoder: they travel with the latent (``latent.skips``) and nothing keeps them.
 """
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, final
@@ -38,25 +39,23 @@ from torch import Tensor
 from lit_ae.batch import Batch
 from lit_ae.corruptions import Corruption
 from lit_ae.describe import Described, describe
-from lit_ae.errors import NotFinite, UserError
+from lit_ae.errors import UserError
+from lit_ae.extra_terms import ExtraTerm, ExtraTerms
 from lit_ae.latents import Latent, Point, Prior
 from lit_ae.likelihoods import Gaussian, Likelihood
-from lit_ae.metrics.running import RunningMeans
 from lit_ae.metrics.usage import Measures
 from lit_ae.networks import MLP, Network, Sizes
 from lit_ae.networks.base import Initialization, Skips, initialize
 from lit_ae.optimization import LearningRateSchedule
 from lit_ae.passes import Pass
-from lit_ae.processes import OverProcesses
 from lit_ae.randomness import seed_step
+from lit_ae.reporting import Reporting
 from lit_ae.schedules import Schedule, check_lengths, weight_at
 from lit_ae.spec import DataSpec
 from lit_ae.training_plans import SingleOptimizer, TrainingPlan
 
-UNSEEN_STEPS = 50  # that an accelerator may be ahead of the check for NaN: each check waits for it
 
-
-class LitAutoencoder(Described, OverProcesses):
+class LitAutoencoder(Described, Reporting):
     """Encoder, latent, decoder and likelihood, trained on a weighted sum of named terms.
 
     Args:
@@ -68,6 +67,7 @@ class LitAutoencoder(Described, OverProcesses):
         optimizer: any of torch.optim.
         learning_rate: how the learning rate changes over the training; constant by default.
         initialization: how the weights of linear and convolutional layers are drawn.
+        extra_terms: what else x̂ is compared by, beside the variant's own terms; none by default.
     """
 
     latent_parameters = 1
@@ -85,6 +85,7 @@ class LitAutoencoder(Described, OverProcesses):
         optimizer: OptimizerCallable = torch.optim.Adam,
         learning_rate: LearningRateSchedule | None = None,
         initialization: Initialization = "default",
+        extra_terms: list[Callable[[DataSpec], ExtraTerm]] = [],  # noqa: B006 - never changed, and shown
     ):
         super().__init__()
         if latent_dim < 1:
@@ -97,10 +98,9 @@ class LitAutoencoder(Described, OverProcesses):
         if self.network.has_skips and type(self).posterior is not LitAutoencoder.posterior:
             raise UserError(f"{type(self).__name__} hands no skips to the decoder: set model.network.skips to false.")
         self.corruption = corruption(spec) if corruption else None
+        self.extra_terms = ExtraTerms(term(spec) for term in extra_terms)
         initialize(self.network, initialization)
         self._optimizer, self._learning_rate = optimizer, learning_rate
-        self._means: dict[str, RunningMeans] = {}
-        self._measures: dict[str, Measures] = {}
 
     # What a variant says
 
@@ -134,13 +134,10 @@ class LitAutoencoder(Described, OverProcesses):
         """What validation and test report beside the terms, by name: ``(N,)`` each, and no part of the loss."""
         return {}
 
-    def measures(self) -> Measures | None:
-        """A fresh measure of what the latents of a split look like, reported beside the terms; None for none."""
-        return None
-
     def alarms(self, figures: Mapping[str, float]) -> list[str]:
         """A sentence for whatever the last epoch's figures (``val/<term>`` and so on) warn of."""
-        return []
+        measures = self.measures()
+        return measures.alarms(figures) if measures else []
 
     # What everyone may ask
 
@@ -184,8 +181,8 @@ class LitAutoencoder(Described, OverProcesses):
 
     @property
     def description(self) -> dict[str, Any]:
-        """The model's make-up without spec and optimizer, as plain values: see :mod:`lit_ae.describe`."""
-        left_out = ("spec", "optimizer", "adversary_optimizer", "learning_rate")
+        """The model's make-up without spec and what belongs to the training alone: see :mod:`lit_ae.describe`."""
+        left_out = ("spec", "optimizer", "adversary_optimizer", "learning_rate", "extra_terms")
         arguments = {name: value for name, value in self.init_args.items() if name not in left_out}
         return {**describe(type(self)), "with": describe(arguments)}
 
@@ -199,7 +196,19 @@ class LitAutoencoder(Described, OverProcesses):
     @property
     def lengths(self) -> dict[str, float]:
         """By name, the epochs until what changes over the training is final."""
-        return {name: schedule.length for name, schedule in self.weights.items()}
+        return {name: schedule.length for name, schedule in self.every_weight.items()}
+
+    @property
+    def every_weight(self) -> dict[str, Schedule]:
+        """The weights of the variant's terms and of the extra ones."""
+        return {**self.weights, **self.extra_terms.weights}
+
+    def every_term(self, passed: Pass[Any]) -> dict[str, Tensor]:
+        """The variant's terms and the extra ones, which compare x with what is expected of the pass's (first) draw."""
+        if not self.extra_terms:
+            return self.terms(passed)
+        x_hat = self.decode(passed.z[0], passed.latent.skips)
+        return {**self.terms(passed), **self.extra_terms(x_hat, passed.x)}
 
     def objective(
         self, batch: Batch, epoch: float | None, measures: Measures | None = None
@@ -212,8 +221,8 @@ class LitAutoencoder(Described, OverProcesses):
         passed = self.forward_pass(batch.x, self.corrupt(batch.x))._replace(batch=batch)
         if measures is not None:
             measures.update(passed.latent)
-        means = {name: term.mean() for name, term in self.terms(passed).items()}
-        weights = self.weights
+        means = {name: term.mean() for name, term in self.every_term(passed).items()}
+        weights = self.every_weight
         weighted = [weight_at(weights.get(name), epoch) * mean for name, mean in means.items()]
         loss = torch.stack(weighted).sum()
         if epoch is None:
@@ -224,8 +233,7 @@ class LitAutoencoder(Described, OverProcesses):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seed_step(self.trainer.global_step, self.global_rank, self.device)
         if batch_idx == 0:
-            self._means.pop("train", None)
-            self._measures.pop("train", None)
+            self._forget_epoch()
         epoch = self.trainer.global_step / self._steps_per_epoch
         loss, means = self.objective(batch, epoch, self._measures_of("train"))
         self._gather("train", loss, means, len(batch.x))
@@ -245,73 +253,20 @@ class LitAutoencoder(Described, OverProcesses):
         error = (self(batch.x) - batch.x).square().mean()
         self._gather(stage, loss, {**means, "mse": error}, len(batch.x))
 
-    def _measures_of(self, stage: str) -> Measures | None:
-        if stage not in self._measures and (made := self.measures()) is not None:
-            self._measures[stage] = made.to(self.device)
-        return self._measures.get(stage)
-
-    def _gather(self, stage: str, loss: Tensor, means: dict[str, Tensor], rows: int) -> None:
-        if stage not in self._means:
-            self._means[stage] = RunningMeans([*means, "loss"])
-        gathered = self._means[stage]
-        gathered.update({"loss": loss, **means}, rows, self.trainer.global_step)
-        at_once = self.device.type == "cpu" and self.trainer.world_size == 1
-        if at_once or gathered.waiting >= UNSEEN_STEPS:
-            self._stop_if_not_finite(stage)
-
-    def _stop_if_not_finite(self, stage: str) -> None:
-        """All processes stop, or none: one that stopped alone would leave the others waiting."""
-        names, bad = self._means[stage].names, self._means[stage].gather()
-        place = math.inf if bad is None else bad[0] * len(names) + names.index(bad[1])
-        first = self.over_processes(torch.tensor(place, dtype=torch.float64), "min").item()
-        if first < math.inf:
-            raise NotFinite(stage, int(first) // len(names), names[int(first) % len(names)])
-
-    def _report(self, stage: str) -> None:
-        if stage not in self._means:
-            return
-        self._stop_if_not_finite(stage)
-        means = self._means[stage]
-        figures = means.compute(lambda totals: self.over_processes(totals, "sum"))
-        means.reset()
-        self.log(f"{stage}/loss", figures.pop("loss"), prog_bar=True)
-        self.log_dict({f"{stage}/{name}": value for name, value in figures.items()})
-        if measures := self._measures_of(stage):
-            self.log_dict({f"{stage}/{name}": value for name, value in measures.compute().items()})
-            measures.reset()
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if "train" in self._means:
-            checkpoint["train_means"] = self._means["train"].state(lambda totals: self.over_processes(totals, "sum"))
-        if measures := self._measures.get("train"):
-            checkpoint["train_measures"] = measures.totals(lambda totals: self.over_processes(totals, "sum"))
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["extra_terms"] = self.extra_terms.identities
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if "train_means" in checkpoint and self.global_rank == 0:
-            self._means["train"] = RunningMeans.restore(checkpoint["train_means"])
-            if "train_measures" in checkpoint and (measures := self._measures_of("train")):
-                measures.restore(checkpoint["train_measures"])
+        super().on_load_checkpoint(checkpoint)
+        self.extra_terms.check_same(checkpoint.get("extra_terms", []))
 
     def on_train_epoch_end(self) -> None:
-        self._report("train")
-        moving = {name: schedule for name, schedule in self.weights.items() if schedule.length}
+        super().on_train_epoch_end()
+        moving = {name: schedule for name, schedule in self.every_weight.items() if schedule.length}
         epoch = self.trainer.global_step / self._steps_per_epoch
         self.log_dict({f"weight/{name}": s.at(epoch) for name, s in moving.items()})
         self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
-
-    def on_validation_start(self) -> None:
-        if "train" in self._means:
-            self._stop_if_not_finite("train")
-
-    def on_validation_epoch_end(self) -> None:
-        self._report("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._report("test")
-
-    def on_train_end(self) -> None:
-        for sentence in self.alarms({name: float(v) for name, v in self.trainer.callback_metrics.items()}):
-            rank_zero_warn(sentence)
 
     def on_fit_start(self) -> None:
         if not torch.cuda.is_available():

@@ -141,6 +141,8 @@ class TopK(Sparsity):
             fired = total_over_processes(passed.latent.active.sum(0)) > 0
             self.silent.copy_(torch.where(fired, 0, self.silent + 1))
         code, pre, dead = passed.latent.mean.detach(), passed.latent.pre, self.dead
+        if dead.device.type == "cpu" and not dead.any():  # elsewhere the question would have to wait for the device
+            return pre.new_zeros(len(pre))
         revived = torch.where(_largest(pre.masked_fill(~dead, -math.inf), self.aux_k) & dead, pre, 0)
         alone = model.network.decode(code, target=passed.x)
         share = model.network.decode(code + revived, target=passed.x) - alone

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from lit_ae.batch import Batch
 from lit_ae.errors import UserError
+from lit_ae.schedules import Schedule
 from lit_ae.spec import DataSpec
 
 
@@ -15,15 +16,16 @@ class LabelledShare(nn.Module):
         spec: the data; it must have classes if the share is above 0.
         latent_dim: numbers in a code.
         share: of the rows whose labels are seen; 0 for none, and then there is no classifier.
+        weight: of the cross-entropy, a number or a schedule.
     """
 
-    def __init__(self, spec: DataSpec, latent_dim: int, share: float):
+    def __init__(self, spec: DataSpec, latent_dim: int, share: float, weight: float | Schedule = 1.0):
         super().__init__()
         if not 0 <= share <= 1:
             raise UserError(f"model.labelled_share must lie in [0, 1], not {share}.")
         if share and not spec.classes:
             raise UserError(f"{spec.name} has no labels: set model.labelled_share to 0.")
-        self.share = share
+        self.share, self.weights = share, {"classification": Schedule.of(weight)}
         self.classifier = nn.Linear(latent_dim, len(spec.classes)) if share else None
 
     def terms(self, codes: Tensor, batch: Batch | None) -> dict[str, Tensor]:

@@ -28,7 +28,7 @@ class SingleOptimizer(TrainingPlan):
     """One optimizer for all parameters."""
 
     def optimizer(self, model: nn.Module, main: OptimizerCallable) -> Optimizer:
-        return main(model.parameters())
+        return fused(main(model.parameters()))
 
 
 class Adversarial(TrainingPlan):
@@ -53,10 +53,23 @@ class Adversarial(TrainingPlan):
         theirs = list(self.adversary.parameters())
         known = set(theirs)
         rest = [parameter for parameter in model.parameters() if parameter not in known]
-        parts = [main(rest), (self.own or main)(theirs)]
+        parts = [fused(main(rest)), fused((self.own or main)(theirs))]
         if any(isinstance(part, torch.optim.LBFGS) for part in parts):
             raise UserError("LBFGS can't step beside an adversary's optimizer: choose another one, such as Adam.")
         return Together(parts)
+
+
+def fused(optimizer: Optimizer) -> Optimizer:
+    """The same optimizer, stepping all parameters in one kernel where it can and nobody chose otherwise.
+
+    Adam, AdamW, SGD and Adagrad can: the step is the same but for rounding, and takes about a third of the time on the
+    CPU. Clipping and loss scaling (``16-mixed``) stay Lightning's.
+    """
+    for group in optimizer.param_groups:
+        is_open = group.get("fused", False) is None and not group["foreach"] and not group["differentiable"]
+        if is_open and all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in group["params"]):
+            group["fused"] = True
+    return optimizer
 
 
 class Together(Optimizer):

@@ -1,11 +1,13 @@
 """The base of variants whose encoder gives a Gaussian posterior."""
 
+import math
 from abc import abstractmethod
 from typing import Any
 
 from torch import Tensor
 
 from lit_ae.latents import DiagonalGaussian, StandardNormal
+from lit_ae.metrics.usage import PosteriorUsage
 from lit_ae.module import LitAutoencoder, Pass
 from lit_ae.spec import DataSpec
 
@@ -32,3 +34,11 @@ class Variational(LitAutoencoder):
     def terms(self, passed: Pass[DiagonalGaussian]) -> dict[str, Tensor]:
         """The reconstruction; a variant adds what it asks of the posterior."""
         return super().terms(passed)
+
+    def importance_bound(self, passed: Pass[DiagonalGaussian]) -> Tensor:
+        """-log of the draws' mean importance weight p(x, z) / q(z|x), nats ``(N,)`` (Burda et al. 2016, equation 8)."""
+        log_ratio = self.prior.log_prob(passed.z) - passed.latent.log_prob(passed.z)
+        return math.log(len(passed.z)) - (passed.log_likelihood + log_ratio).logsumexp(0)
+
+    def measures(self) -> PosteriorUsage:
+        return PosteriorUsage(self.latent_dim)

@@ -137,6 +137,11 @@ class History(Checkpoint):
         """Epochs that have ended."""
         return 1 + max((points[-1][0] for points in self.figures.values()), default=-1)
 
+    @property
+    def last(self) -> dict[str, float]:
+        """Every figure as it was last."""
+        return {name: points[-1][1] for name, points in self.figures.items()}
+
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         for name, value in trainer.callback_metrics.items():
             points = self.figures.setdefault(name, [])

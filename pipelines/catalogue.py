@@ -6,7 +6,6 @@ classes' source text. What this module is unsure of it lets pass: the parser che
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from lit_ae.errors import UserError
 from pipelines.signatures import Entry, Parameter, Sources
+from pipelines.values import closest, refusal, wanted
 
 WIDTH = 100
 STANDARD = {
@@ -60,13 +60,17 @@ DATA_SETS = Family("data set", "LitData", ("lit_ae/spec.py", "data/*.py"))
 NETWORKS = Family("network", "Network", ("lit_ae/networks/*.py",))
 LIKELIHOODS = Family("likelihood", "Likelihood", ("lit_ae/likelihoods/*.py",))
 CORRUPTIONS = Family("corruption", "Corruption", ("lit_ae/corruptions.py",))
+EXTRA_TERMS = Family("extra term", "ExtraTerm", ("lit_ae/extra_terms.py",))
 PRIORS = Family("prior", "Prior", ("lit_ae/latents.py", "lit_ae/priors.py"))
 AUGMENTATIONS = Family("augmentation", "Augmentation", ("lit_ae/augmentations.py",))
 SPARSITIES = Family("sparsity", "Sparsity", ("lit_ae/sparsity.py",))
 SCHEDULES = Family("schedule", "Schedule", ("lit_ae/schedules.py",))
 LEARNING_RATES = Family("learning-rate schedule", "LearningRateSchedule", ("lit_ae/optimization.py",))
 OPTIMIZERS = Family("optimizer", "Optimizer", ("torch/optim/*.py",))
-PARTS = (NETWORKS, LIKELIHOODS, CORRUPTIONS, PRIORS, AUGMENTATIONS, SPARSITIES, SCHEDULES, LEARNING_RATES, OPTIMIZERS)
+PARTS = (
+    *(NETWORKS, LIKELIHOODS, CORRUPTIONS, EXTRA_TERMS, PRIORS, AUGMENTATIONS, SPARSITIES),
+    *(SCHEDULES, LEARNING_RATES, OPTIMIZERS),
+)
 FAMILIES = (VARIANTS, DATA_SETS, *PARTS)
 _ROOTS = {"model": VARIANTS, "data": DATA_SETS}
 _NO_CLASS = {"none", "null", "true", "false", "inf", "nan"}
@@ -137,7 +141,9 @@ class Catalogue:
             if path[0] in _ROOTS:
                 self._check_component(path, value, chosen, unread)
             elif path[0] == "trainer" and path[1:]:
-                self._find(self.trainer, path[1], "trainer")
+                parameter = self._find(self.trainer, path[1], "trainer")
+                if parameter and len(path) == 2:
+                    check_value(name, parameter, value)
 
     def _check_component(
         self, path: list[str], value: str | None, chosen: dict[str, Entry | None], unread: bool
@@ -152,6 +158,8 @@ class Catalogue:
             parameter = self._find(entry, part, where) if entry else None
             inner = family_of(parameter) if parameter else None
             if parameter is None or inner is None or re.search(r"\b(str|Literal)\b", parameter.annotation):
+                if parameter and part is path[-1]:
+                    check_value(".".join(path), parameter, value)
                 return
             where, family = f"{where}.{part}", inner
         if value is not None:
@@ -275,16 +283,20 @@ def flatten(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield name, "null" if value is None else str(value)
 
 
-def closest(word: str, names: Iterable[str]) -> str | None:
-    """The name that a misspelt word was most likely meant to be, whatever its case."""
-    folded = {name.lower(): name for name in names}
-    return next((folded[match] for match in get_close_matches(word.lower(), folded, n=1)), None)
-
-
 def family_of(parameter: Parameter) -> Family | None:
     """The family whose members a parameter takes, told from its annotation."""
     words = set(re.findall(r"\w+", parameter.annotation))
     return next((f for f in FAMILIES if f.base in words or f"{f.base}Callable" in words), None)
+
+
+def check_value(name: str, parameter: Parameter, value: str | None) -> None:
+    """Refuses a value that is certainly none of what the parameter takes.
+
+    Raises:
+        UserError: one sentence with what it takes, and the nearest right choice where there is one.
+    """
+    if value is not None and (asked := wanted(parameter.annotation, value)):
+        raise UserError(refusal(name, value, asked))
 
 
 def _home_of(package: str) -> Path:

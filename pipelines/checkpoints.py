@@ -49,7 +49,7 @@ class BestCheckpoint(_KeptState):
     """Keeps the weights with the lowest validation objective (final weights of every term)."""
 
     def __init__(self, directory: Path):
-        super().__init__(directory, "best", monitor="val/loss")
+        super().__init__(directory, "best", monitor="val/loss", save_weights_only=True)
 
 
 class LastCheckpoint(_KeptState):

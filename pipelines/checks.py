@@ -7,6 +7,8 @@ from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder
 from pipelines.configuration import CommandLine
 from pipelines.detecting import check_detection
+from pipelines.judging.labels import check_label_efficiency
+from pipelines.judging.samples import check_samples
 from pipelines.processes import check_strategy
 
 
@@ -21,7 +23,10 @@ def check(line: CommandLine) -> None:
     check_optimizer(line.model)
     line.datamodule.prepare_data()
     line.datamodule.setup("fit")
+    check_label_efficiency(line.datamodule, line.option("evaluation"))
+    check_samples(line.model, line.datamodule, line.option("evaluation"))
     batches = math.ceil(line.datamodule.split_sizes["fit"] / line.datamodule.batch_size)
+    check_validation(line.trainer, batches)
     line.model.check_schedules(epochs_of(line.trainer, batches))
     check_detection(line)
 
@@ -45,6 +50,17 @@ def check_trainer(trainer: Any) -> None:
         raise UserError(
             f"trainer.max_epochs is {trainer.max_epochs}, but a training needs an end: set it to 1 or more, or "
             "set trainer.max_steps."
+        )
+
+
+def check_validation(trainer: Any, batches: int) -> None:
+    """Refuses a validation that no epoch of so many batches comes to."""
+    interval, limit = trainer.val_check_interval, trainer.limit_train_batches
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    if isinstance(interval, int) and trainer.check_val_every_n_epoch is not None and interval > batches:
+        raise UserError(
+            f"trainer.val_check_interval is {interval}, but an epoch has only {batches} batches: set it to {batches} "
+            "at most, or set trainer.check_val_every_n_epoch to null."
         )
 
 

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import yaml
 
 from lit_ae.errors import UserError
-from pipelines.catalogue import Catalogue, closest, flatten
+from pipelines.catalogue import Catalogue, check_value, flatten
 from pipelines.options import GROUPS
 from pipelines.rank import is_rank_zero
-from pipelines.signatures import Sources
+from pipelines.signatures import Parameter, Sources
+from pipelines.values import closest
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ROOT / "pipelines" / "recipes"
@@ -33,15 +34,20 @@ class Request(NamedTuple):
     resume: str | None
 
 
-def own_options() -> dict[str, str]:
-    """The options that belong to the command itself, with their help."""
+def grouped_options() -> dict[str, Parameter]:
+    """The command's own options that stand in groups, such as ``evaluation.nll_samples``."""
     sources = Sources([ROOT / "pipelines" / "options.py", ROOT / "lit_ae" / "detection" / "settings.py"], "object")
     groups = {group: made.__name__ for group, made in GROUPS.items()}
-    grouped = {
-        f"{group}.{parameter.name}": f"{parameter.help} (default {parameter.default})"
+    return {
+        f"{group}.{parameter.name}": parameter
         for group, name in groups.items()
         for parameter in sources.entry(name).parameters.values()
     }
+
+
+def own_options() -> dict[str, str]:
+    """The options that belong to the command itself, with their help."""
+    grouped = {name: f"{option.help} (default {option.default})" for name, option in grouped_options().items()}
     return {
         "recipe": f"An experiment of pipelines/recipes by name, or a YAML file (default {DEFAULT_RECIPE}).",
         "resume": "Go on with this run (its id) from its last checkpoint, in the same MLflow run.",
@@ -66,7 +72,12 @@ def read(argv: list[str]) -> Request:
         files = [_local_file(f"runs:/{given['resume']}/config.yaml", _output_dir(flags))]
     if not files and "model" not in dict(flags):
         files = [_recipe(DEFAULT_RECIPE)]
-    catalogue.check([*(option for file in files for option in flatten(_yaml(file))), *flags], own)
+    named = [*(option for file in files for option in flatten(_yaml(file))), *flags]
+    catalogue.check(named, own)
+    grouped = grouped_options()
+    for name, value in named:
+        if name in grouped:
+            check_value(name, grouped[name], value)
     arguments = [f"--config={file}" for file in files]
     arguments += [f"--{name}" if value is None else f"--{name}={value}" for name, value in flags]
     return Request(arguments, given.get("resume"))

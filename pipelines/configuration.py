@@ -16,6 +16,7 @@ from lit_ae.module import LitAutoencoder
 from pipelines.command_line import Request
 from pipelines.mistakes import explained
 from pipelines.options import GROUPS
+from pipelines.store import notice_dead_servers
 
 TRAINER_DEFAULTS = {
     "max_epochs": 20,
@@ -50,6 +51,7 @@ def configure(request: Request) -> CommandLine:
     Raises:
         UserError: for a value that can't be, in one sentence.
     """
+    notice_dead_servers()  # a part of the model may be fetched from one
     try:
         with redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")

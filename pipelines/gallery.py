@@ -8,11 +8,13 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from PIL import Image
+from PIL.Image import Resampling
 
 from pipelines.artifacts import download
 from pipelines.command_line import one_line_errors
 from pipelines.provenance import NOTE
-from pipelines.results import known, train
+from pipelines.results import known, marks, require_marks, train, write
 from pipelines.tracking import Tracker
 
 RECIPES = (
@@ -32,6 +34,8 @@ RECIPES = (
 )
 SHOWN_BY_ALL = ("mse", "psnr", "ssim", "linear_probe")
 NOT_SHOWN = ("loss", "reconstruction")
+MARK, PICTURE = "gallery", "docs/gallery.png"
+COLUMNS, WIDTH, COLOURS = 2, 1600, 128  # of the sheet of all pictures: side by side, in pixels, and in its palette
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,21 +44,41 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="default 0")
     parser.add_argument("--experiment", default="gallery", help="MLflow experiment; what is finished in it is kept")
     parser.add_argument("--output_dir", type=Path, default=Path("outputs"), help="default outputs")
+    begin, end = marks(MARK)
+    shown = f"put table and pictures between {begin} and {end} of this file, the pictures as {PICTURE} beside it"
+    parser.add_argument("--write", type=Path, help=shown)
     asked = parser.parse_args(argv)
     with one_line_errors():
+        if asked.write:
+            require_marks(asked.write, MARK)
         runs = {recipe: train(recipe, asked.seed, asked.experiment) for recipe in known(asked.recipes)}
-        show(runs, asked.experiment, asked.seed, asked.output_dir)
+        sheet = show(runs, asked.experiment, asked.seed, asked.output_dir)
+        if asked.write:
+            publish(runs, sheet, asked.write)
     return 0
 
 
-def show(runs: dict[str, Run], experiment: str, seed: int, output_dir: Path) -> None:
-    """One run above those of the variants: a table of their figures, and a picture of each."""
+def publish(runs: dict[str, Run], sheet: Path, page: Path) -> None:
+    """Puts the table and the sheet of all pictures into a page."""
+    picture = page.parent / PICTURE
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    picture.write_bytes(sheet.read_bytes())
+    text = "Inputs of the test split, their reconstructions and the difference, a variant a picture"
+    write(page, MARK, "\n".join([*markdown(runs), "", f"![{text}]({PICTURE})"]))
+
+
+def show(runs: dict[str, Run], experiment: str, seed: int, output_dir: Path) -> Path:
+    """One run above those of the variants: a table of their figures, a picture of each, and a sheet of all pictures."""
     tracker = Tracker.open(experiment, f"gallery seed {seed}", output_dir=output_dir)
     try:
+        pictures = []
         for recipe, run in runs.items():
             MlflowClient().set_tag(run.info.run_id, MLFLOW_PARENT_RUN_ID, tracker.run_id)
             picture = download(run.info.run_id, "pictures/reconstructions.png")
-            tracker.log_file(picture.rename(picture.with_name(f"{recipe}.png")), "pictures")
+            pictures.append(picture.rename(picture.with_name(f"{recipe}.png")))
+            tracker.log_file(pictures[-1], "pictures")
+        sheet = contact_sheet(pictures, tracker.directory / "gallery.png")
+        tracker.log_file(sheet)
         table = "\n".join(markdown(runs))
         page = tracker.directory / "gallery.md"
         page.write_text(f"{table}\n")
@@ -68,6 +92,26 @@ def show(runs: dict[str, Run], experiment: str, seed: int, output_dir: Path) -> 
         raise
     tracker.finish("FINISHED")
     print(f"\n{table}\n\nGallery     run {tracker.run_id} of the experiment {experiment}")
+    return sheet
+
+
+def contact_sheet(pictures: list[Path], path: Path) -> Path:
+    """All pictures on one small PNG, row by row, each as wide as its column."""
+    width = WIDTH // COLUMNS
+    small = []
+    for picture in pictures:
+        with Image.open(picture) as whole:
+            small.append(
+                whole.convert("RGB").resize((width, round(width * whole.height / whole.width)), Resampling.LANCZOS)
+            )
+    rows = [small[start : start + COLUMNS] for start in range(0, len(small), COLUMNS)]
+    heights = [max(one.height for one in row) for row in rows]
+    sheet = Image.new("RGB", (WIDTH, sum(heights)), "white")
+    for i, row in enumerate(rows):
+        for column, one in enumerate(row):
+            sheet.paste(one, (column * width, sum(heights[:i])))
+    sheet.quantize(COLOURS).save(path, optimize=True)
+    return path
 
 
 def markdown(runs: dict[str, Run]) -> list[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from lit_ae.errors import UserError
-from pipelines.catalogue import closest
+from pipelines.values import Wanted, refusal
 
 WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "list": "a list"}
 NO_GPU = re.compile(r"No supported gpu backend|CUDAAccelerator.*can not run|MPSAccelerator.*can not run")
@@ -35,9 +35,7 @@ def _wrong_value(text: str) -> str | None:
     name = ".".join(key[2] for key in keys)
     if not kinds and not choices:
         return None
-    nearest = closest(value, choices)
-    hint = f"did you mean {nearest}? It" if nearest else "it"
-    return f"--{name} can't be {value!r}: {hint} takes {' or '.join([*kinds, *_listed(choices)])}."
+    return refusal(name, value, Wanted(kinds, choices))
 
 
 def _nested_keys(text: str) -> list[re.Match[str]]:
@@ -58,10 +56,6 @@ def _allowed(reason: str) -> tuple[list[str], list[str]]:
     literals = re.findall(r"Literal\[(.*?)\]", described)
     choices = [choice.strip(" '\"") for literal in literals for choice in literal.split(",")]
     return list(dict.fromkeys(kinds)), list(dict.fromkeys(choices))
-
-
-def _listed(choices: list[str]) -> list[str]:
-    return [f"one of {', '.join(choices)}"] if choices else []
 
 
 def _no_gpu(text: str) -> str | None:

@@ -1,5 +1,7 @@
 """What a training may be told beside its model, data and trainer. Light to import: the help page reads it."""
 
+from typing import Literal
+
 from lit_ae.detection.settings import DetectionSettings
 from lit_ae.errors import UserError
 
@@ -33,13 +35,46 @@ class Evaluation:
     Args:
         nll_samples: importance samples a row for the estimate of -log p(x); 0 leaves it out.
         nll_rows: test rows used for it; 0 for all.
-        probe_rows: training rows of the linear probe on the code; 0 leaves it out.
+        information_rows: test rows among which the mutual information of code and input is estimated, by way of all
+            their pairs; 0 leaves it out.
+        probe_rows: training rows of what is fitted on the code: linear probe, nearest neighbours, and for data with
+            known factors the predictors of disentanglement; 0 leaves them out.
+        neighbours: how many of the nearest neighbours vote on a class; 0 leaves that out.
+        label_efficiency: numbers of labels, such as [100, 1000, all], at which classifiers on the frozen code, on the
+            same network from scratch, and on x itself are compared; costs many small trainings, none by default.
+        label_draws: draws of the labelled rows, each with its own initial weights from scratch.
+        fid_samples: samples from the prior of which FID, precision and recall are measured; 0, the default, leaves them
+            out. They need the feature network that python -m pipelines.feature_network makes.
+        features: folder of the feature networks.
+        compression_rows: test images whose code is compressed, and compared with JPEG; 0 leaves it out.
     """
 
-    def __init__(self, nll_samples: int = 100, nll_rows: int = 0, probe_rows: int = 10_000):
-        if min(nll_samples, nll_rows, probe_rows) < 0:
-            raise UserError("evaluation.nll_samples, nll_rows and probe_rows must be 0 or more.")
-        self.nll_samples, self.nll_rows, self.probe_rows = nll_samples, nll_rows, probe_rows
+    def __init__(
+        self,
+        nll_samples: int = 100,
+        nll_rows: int = 0,
+        information_rows: int = 10_000,
+        probe_rows: int = 10_000,
+        neighbours: int = 5,
+        label_efficiency: list[int | Literal["all"]] = [],  # noqa: B006 - never changed, and shown as the default
+        label_draws: int = 3,
+        fid_samples: int = 0,
+        features: str = "~/.cache/lit_ae/feature_networks",
+        compression_rows: int = 1000,
+    ):
+        if min(nll_samples, nll_rows, information_rows, probe_rows, neighbours, compression_rows) < 0:
+            raise UserError(
+                "evaluation.nll_samples, nll_rows, information_rows, probe_rows, neighbours and compression_rows must "
+                "be 0 or more."
+            )
+        if fid_samples < 0 or fid_samples == 1:
+            raise UserError(f"evaluation.fid_samples must be 0, or 2 or more, not {fid_samples}.")
+        if any(count != "all" and count < 1 for count in label_efficiency) or label_draws < 1:
+            raise UserError("evaluation.label_efficiency needs numbers above 0 or all, and label_draws at least 1.")
+        self.nll_samples, self.nll_rows, self.information_rows = nll_samples, nll_rows, information_rows
+        self.probe_rows, self.neighbours = probe_rows, neighbours
+        self.label_efficiency, self.label_draws = label_efficiency, label_draws
+        self.fid_samples, self.features, self.compression_rows = fid_samples, features, compression_rows
 
 
 class Stopping:

@@ -1,6 +1,7 @@
 """The pictures of a trained model: what people look at first."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from lit_ae.metrics.chunks import in_chunks
 from lit_ae.module import LitAutoencoder
 from pipelines import pictures
 from pipelines.callbacks import draw_reconstructions
-from pipelines.evaluation import Verdict
+from pipelines.judging.verdict import Verdict
 from pipelines.tracking import Tracker
 
 STEPS = 10
@@ -62,8 +63,9 @@ def draw_portfolio(
 def _learning_curves(
     history: Mapping[str, Sequence[tuple[float, float]]], unit_of: Mapping[str, str], folder: Path, what: str
 ) -> Path:
-    """Every term, and in panels of their own the weights that change and the learning rate."""
-    curves = {name.replace("weight/", "weight of "): points for name, points in history.items()}
+    """Every term, and in panels of their own the weights that change, the parts' gradients and the learning rate."""
+    titles = {"weight/": "weight of ", "gradient_norm/": "gradient norm of "}
+    curves = {reduce(lambda name, old: name.replace(old, titles[old]), titles, key): history[key] for key in history}
     terms = {name.partition("/")[2] for name in curves if "/" in name}
     units = {name: "nats" for name in terms} | {"mse": "per feature", **unit_of}
     title = f"{what}: every term of the objective"

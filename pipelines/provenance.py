@@ -23,11 +23,12 @@ def describe_run(model: LitAutoencoder, data: LitData) -> tuple[str, str]:
     likelihood, spec = type(model.likelihood).__name__, data.spec
     name = f"{variant} {network} {model.latent_dim} {spec.name}"
     parameters = sum(p.numel() for p in model.parameters())
-    corrupted = f", input corrupted by {type(model.corruption).__name__}" if model.corruption else ""
+    beside = f", input corrupted by {type(model.corruption).__name__}" if model.corruption else ""
+    beside += f", extra terms {', '.join(model.extra_terms.identities)}" if model.extra_terms else ""
     made_up = " (synthetic data)" if spec.synthetic else ""
     description = (
         f"**{variant}** with a {network} network ({parameters:,} parameters), {model.latent_dim} latent dimensions, "
-        f"{likelihood} likelihood{corrupted}, on **{spec.name}**{made_up}: {sizes(data)}, binarize {spec.binarize}."
+        f"{likelihood} likelihood{beside}, on **{spec.name}**{made_up}: {sizes(data)}, binarize {spec.binarize}."
     )
     return name, description
 

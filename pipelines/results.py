@@ -4,8 +4,8 @@ import argparse
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import mlflow
 from mlflow.entities import Run
@@ -29,33 +29,46 @@ TO_BEAT = {
     ("conv_mnist", "test/mse"): "0.00450 (same network, the article's own loop)",
     ("conv_mnist_same_cost", "test/mse"): "0.00450 (the article's own loop, same cost)",
     ("vae_mnist", "test/elbo_at_mean"): "-96.2 (same network, the article's own loop)",
+    ("vae_binary_mnist_100_epochs", "test/nll"): "92 (a gate on the way to 87.78)",
     ("vae_binary_mnist", "test/nll"): "87.78 (VAE, 5,000 epochs; xqding)",
     ("iwae_binary_mnist", "test/nll"): "84.59 (IWAE k=50, 5,000 epochs; xqding)",
 }
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+MARK = "results"
+
+Runs = Mapping[str, Sequence[Run]]
+"""The runs of each recipe, one a seed."""
+TableOf = Callable[[Runs], list[str]]
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipelines.results", description=__doc__)
     parser.add_argument("recipes", nargs="+", help="recipes by name")
+    add_common_options(parser, MARK)
+    asked = parser.parse_args(argv)
+    with one_line_errors():
+        show(known(asked.recipes), asked, MARK, markdown)
+    return 0
+
+
+def add_common_options(parser: argparse.ArgumentParser, mark: str) -> None:
+    """Seeds, experiment, and the file that the table is written into."""
+    begin, end = marks(mark)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default 0 1 2")
     parser.add_argument(
         "--experiment", default="results", help="MLflow experiment; finished runs in it are not repeated"
     )
-    parser.add_argument("--write", type=Path, help=f"put the table between {BEGIN} and {END} of this file")
-    asked = parser.parse_args(argv)
-    with one_line_errors():
-        if asked.write and BEGIN not in asked.write.read_text():
-            raise UserError(f"{asked.write} has no line {BEGIN}: add it, and {END} below it.")
-        figures = {
-            recipe: [train(recipe, seed, asked.experiment).data.metrics for seed in asked.seeds]
-            for recipe in known(asked.recipes)
-        }
-        table = "\n".join(markdown(figures, asked.seeds))
-        print(table)
-        if asked.write:
-            write(asked.write, table)
-    return 0
+    parser.add_argument("--write", type=Path, help=f"put the table between {begin} and {end} of this file")
+
+
+def show(recipes: Sequence[str], asked: argparse.Namespace, mark: str, table_of: TableOf) -> None:
+    """Trains what is not trained yet, prints the table of all runs, and writes it where that is asked for."""
+    if asked.write:
+        require_marks(asked.write, mark)
+    runs = {recipe: [train(recipe, seed, asked.experiment) for seed in asked.seeds] for recipe in recipes}
+    table = "\n".join(table_of(runs))
+    print(table)
+    if asked.write:
+        write(asked.write, mark, table)
 
 
 def train(recipe: str, seed: int, experiment: str) -> Run:
@@ -99,28 +112,51 @@ def known(recipes: list[str]) -> list[str]:
     return recipes
 
 
-def markdown(runs: dict[str, list[dict[str, Any]]], seeds: list[int]) -> list[str]:
+def markdown(runs: Runs) -> list[str]:
     """Rows of recipe, figure, mean and standard deviation over the seeds, PCA beside it, and what is to be beaten."""
-    lines = [f"| recipe | test figure | {len(seeds)} seeds, mean ± sd | PCA, same size | to beat |"]
+    seeds = max(map(len, runs.values()))
+    lines = [f"| recipe | test figure | {seeds} seeds, mean ± sd | PCA, same size | to beat |"]
     lines.append("| --- | --- | --- | --- | --- |")
-    for recipe, metrics in runs.items():
+    for recipe, of_seeds in runs.items():
         for key, title in FIGURES.items():
-            values = [one[key] for one in metrics if key in one]
-            if len(values) < len(metrics):
-                continue
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            pca = metrics[0].get(key.replace("test/", "pca/"))
-            beside = "" if pca is None else f"{pca:.4g}"
-            ours = f"{statistics.mean(values):.4g} ± {spread:.2g}"
-            lines.append(f"| {recipe} | {title} | {ours} | {beside} | {TO_BEAT.get((recipe, key), '')} |")
+            if ours := mean_and_spread(of_seeds, key):
+                pca = of_seeds[0].data.metrics.get(key.replace("test/", "pca/"))
+                beside = "" if pca is None else f"{pca:.4g}"
+                lines.append(f"| {recipe} | {title} | {ours} | {beside} | {TO_BEAT.get((recipe, key), '')} |")
     return lines
 
 
-def write(path: Path, table: str) -> None:
+def mean_and_spread(runs: Sequence[Run], key: str, digits: int = 4) -> str:
+    """A figure's mean and standard deviation over the runs; empty where a run lacks it."""
+    values = [run.data.metrics[key] for run in runs if key in run.data.metrics]
+    if not values or len(values) < len(runs):
+        return ""
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.{digits}g} ± {spread:.2g}"
+
+
+def marks(mark: str) -> tuple[str, str]:
+    """The lines of a file between which a command writes."""
+    return f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
+
+
+def require_marks(path: Path, mark: str) -> None:
+    """Asks for the two lines before anything long begins.
+
+    Raises:
+        UserError: there is no such file, or it lacks one of them.
+    """
+    begin, end = marks(mark)
+    text = path.read_text() if path.is_file() else ""
+    if end not in text.partition(begin)[2]:
+        raise UserError(f"{path} has no line {begin}, or no {end} below it: add them.")
+
+
+def write(path: Path, mark: str, content: str) -> None:
     """Replaces what stands between the two marks."""
-    before, _, rest = path.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+    begin, end = marks(mark)
+    before, _, rest = path.read_text().partition(begin)
+    path.write_text(f"{before}{begin}\n{content}\n{end}{rest.partition(end)[2]}")
 
 
 if __name__ == "__main__":

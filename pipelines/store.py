@@ -37,13 +37,10 @@ DEFAULTS = {
 def connect(uri: str) -> MlflowClient:
     """A client of the store at ``uri``, which has answered.
 
-    Sets short HTTP timeouts for MLflow in this process, where the user has set none, so that a dead server is noticed.
-
     Raises:
         UserError: the store does not answer within 5 s, refuses the user, or cannot be written.
     """
-    for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
+    notice_dead_servers()
     for name in ("alembic", "urllib3", "mlflow.store.db", "mlflow.system_metrics"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
@@ -53,6 +50,12 @@ def connect(uri: str) -> MlflowClient:
         raise
     except Exception as error:
         raise UserError(_what_to_do(uri, error)) from error
+
+
+def notice_dead_servers() -> None:
+    """Sets short HTTP timeouts for MLflow in this process, where the user has set none."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
 
 
 def tracking_uri() -> str:

@@ -8,9 +8,11 @@ import mlflow
 from data.base import LitData
 from lit_ae.module import LitAutoencoder
 from pipelines.command_line import ROOT
-from pipelines.evaluation import Verdict
+from pipelines.judging.verdict import Verdict
 from pipelines.provenance import NOTE
 from pipelines.tracking import Tracker
+
+ALARMS_TAG = "lit_ae.alarms"
 
 
 def table(figures: dict[str, float]) -> list[tuple[str, str, str]]:
@@ -49,6 +51,14 @@ def print_summary(verdict: Verdict, tracker: Tracker, pictures: Path, model: Lit
     print(f"Model       runs:/{tracker.run_id}/model")
     print(f"Repeat      python -m pipelines.train --config runs:/{tracker.run_id}/config.yaml")
     print(f"Look        {ui_command()}")
+
+
+def tell_alarms(alarms: list[str], tracker: Tracker) -> None:
+    """What the training warns of: a line each, and all of them in the run's tag ``lit_ae.alarms``."""
+    for alarm in alarms:
+        print(f"Alarm       {alarm}")
+    if alarms:
+        tracker.set_tags({ALARMS_TAG: " ".join(alarms)})
 
 
 def ui_command() -> str:

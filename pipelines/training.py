@@ -28,13 +28,14 @@ from pipelines.checks import check
 from pipelines.command_line import Request
 from pipelines.configuration import CommandLine, configure, trainer_of
 from pipelines.detecting import make_detector
-from pipelines.evaluation import Verdict, evaluate
+from pipelines.evaluation import evaluate
+from pipelines.judging.verdict import Verdict
 from pipelines.mistakes import explained
 from pipelines.portfolio import draw_portfolio
 from pipelines.processes import end_process_group, minding_the_others
 from pipelines.provenance import describe_run, log_provenance
 from pipelines.rank import is_rank_zero
-from pipelines.summary import print_summary, write_figures
+from pipelines.summary import print_summary, tell_alarms, write_figures
 from pipelines.terminal import EpochLines, is_watched, keep_quiet
 from pipelines.tracking import Status, Tracker, TrackingLogger
 
@@ -247,6 +248,7 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted, detector: Detecto
     if detector is not None:
         tracker.log_metrics(detector.figures, step)
         print(f"Detector    {detector}")
+    tell_alarms(model.alarms(fitted.history.last), tracker)
     return verdict
 
 

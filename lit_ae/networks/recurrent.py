@@ -35,6 +35,7 @@ class Recurrent(Network):
     """
 
     kinds = ("series", "sequence", "image")
+    encoding = ("embedding", "encoder", "code")
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class Residual(Network):
     """
 
     kinds: tuple[Kind, ...] = ("image", "table", "series")
+    encoding = ("stem", "down", "code")
 
     def __init__(
         self,

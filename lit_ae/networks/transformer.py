@@ -33,6 +33,8 @@ class Transformer(MaskableNetwork):
         dropout: share of what a block adds that is dropped in training.
     """
 
+    encoding = ("embedding", "encoder_positions", "encoder", "code")
+
     def __init__(
         self,
         spec: DataSpec,

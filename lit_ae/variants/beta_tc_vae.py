@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from lit_ae.aggregate import log_aggregate
+from lit_ae.aggregate import kl_parts
 from lit_ae.errors import UserError
 from lit_ae.latents import DiagonalGaussian
 from lit_ae.module import Pass
@@ -51,13 +51,8 @@ class BetaTCVAE(Variational):
         self.training_rows.fill_(len(loader.dataset))
 
     def terms(self, passed: Pass[DiagonalGaussian]) -> dict[str, Tensor]:
-        log_q, log_q_each = log_aggregate(passed.latent, passed.z[0], self.training_rows, self.sampling)
-        return {
-            **super().terms(passed),
-            "mutual_information": passed.latent.log_prob(passed.z)[0] - log_q,
-            "total_correlation": log_q - log_q_each.sum(1),
-            "dimension_wise_kl": log_q_each.sum(1) - self.prior.log_prob(passed.z[0]),
-        }
+        parts = kl_parts(passed.latent, passed.z[0], self.prior, self.training_rows, self.sampling)
+        return {**super().terms(passed), **parts}
 
     @property
     def weights(self) -> Mapping[str, Schedule]:

@@ -1,12 +1,12 @@
 """The ladder autoencoder."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from lit_ae.errors import UserError
-from lit_ae.ladders import Ladder, variance
+from lit_ae.ladders import Ladder
 from lit_ae.latents import Point
 from lit_ae.module import LitAutoencoder, Pass
 from lit_ae.schedules import Schedule
@@ -41,34 +41,28 @@ class LadderAutoencoder(LitAutoencoder):
         **kwargs: Any,
     ):
         super().__init__(spec, **kwargs)
-        self.ladder = Ladder(self.network, spec.features)
-        layers = len(self.ladder.combinators)
-        if noise < 0 or not 1 <= len(denoising) <= layers:
-            raise UserError(f"A ladder of {layers} layers needs noise >= 0 and 1 to {layers} weights in denoising.")
-        self.noise, self.labels = noise, LabelledShare(spec, self.latent_dim, labelled_share)
-        every = [*denoising, *denoising[-1:] * (layers - len(denoising))]
-        self._weights = {f"denoising_{layer}": Schedule.of(weight) for layer, weight in enumerate(every)}
-        self._weights |= {"reconstruction": Schedule.of(reconstruction), "classification": Schedule.of(classification)}
+        self.ladder = Ladder(self.network, spec.features, noise, denoising)
+        self.labels = LabelledShare(spec, self.latent_dim, labelled_share, classification)
+        self.reconstruction = Schedule.of(reconstruction)
 
     @property
     def weights(self) -> Mapping[str, Schedule]:
-        return self._weights
+        return {"reconstruction": self.reconstruction, **self.ladder.weights, **self.labels.weights}
 
     def forward_pass(self, x: Tensor, inputs: Tensor) -> Pass[Point]:
-        noisy = self.ladder.climb(inputs.flatten(1), self.noise)
-        clean = self.ladder.climb(x.flatten(1)) if self.noise or self.corruption else noisy
+        noisy = self.ladder.climb(inputs.flatten(1), self.ladder.noise)
+        clean = self.ladder.climb(x.flatten(1)) if self.ladder.noise or self.corruption else noisy
         latent = Point(noisy[-1])
         z = latent.sample()
         return Pass(x, inputs, latent, z, self.log_likelihood(x, z), {"clean": clean, "noisy": noisy})
 
     def terms(self, passed: Pass[Point]) -> dict[str, Tensor]:
-        outputs, *estimates = self.ladder.descend(passed.extra["noisy"])
-        outputs = outputs.unflatten(1, (-1, *self.spec.shape))
+        estimates = self.ladder.descend(passed.extra["noisy"])
+        outputs = estimates[0].unflatten(1, (-1, *self.spec.shape))
         terms = {**super().terms(passed), "denoising_0": -self.likelihood.log_prob(outputs, passed.x)}
-        for layer, (z, estimate) in enumerate(zip(passed.extra["clean"][1:], estimates, strict=True), start=1):
-            every, real, _ = self.rows_of_all_processes(z, passed.batch)
-            terms[f"denoising_{layer}"] = 0.5 * ((z - estimate).square() / variance(every, real)).sum(1)
-        return {**terms, **self.labels.terms(passed.latent.mean, passed.batch)}
+        over_rows = partial(self.rows_of_all_processes, batch=passed.batch)
+        terms |= self.ladder.costs(passed.extra["clean"], estimates, over_rows)
+        return terms | self.labels.terms(passed.latent.mean, passed.batch)
 
     def figures(self, passed: Pass[Point]) -> dict[str, Tensor]:
         return self.labels.figures(passed.extra["clean"][-1], passed.batch)

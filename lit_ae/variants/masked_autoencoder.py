@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from lit_ae.errors import UserError
-from lit_ae.likelihoods import Multinomial
 from lit_ae.module import LitAutoencoder, Pass
 from lit_ae.networks import MaskableNetwork, Network, Sizes, Transformer
+from lit_ae.networks.base import maskable
 from lit_ae.networks.tokens import draw_visible, places
 from lit_ae.spec import DataSpec
 
@@ -36,22 +36,17 @@ class MaskedAutoencoder(LitAutoencoder):
         **kwargs: Any,
     ):
         super().__init__(spec, network=network, **kwargs)
-        if not isinstance(self.network, MaskableNetwork):
-            raise UserError(
-                f"{type(self.network).__name__} can't see a part of x alone: use --model.network Transformer."
-            )
-        if not 0 < mask_ratio < 1 or self.network.tokens.count < 2:
-            raise UserError("MaskedAutoencoder needs a mask_ratio between 0 and 1 and at least two tokens a sample.")
-        if isinstance(self.likelihood, Multinomial):
-            raise UserError("MaskedAutoencoder judges feature by feature, and Multinomial can't: use Poisson.")
-        self.visible_share = 1 - mask_ratio
+        if not 0 < mask_ratio < 1:
+            raise UserError(f"model.mask_ratio must lie between 0 and 1, not at {mask_ratio}.")
+        if not self.likelihood.is_by_feature:
+            raise UserError("MaskedAutoencoder judges feature by feature: use a likelihood such as Poisson.")
+        self.network, self.visible_share = maskable(self.network), 1 - mask_ratio
 
     def forward_pass(self, x: Tensor, inputs: Tensor) -> Pass[Any]:
         """The log-likelihood is that of the hidden features alone, each judged as a sample of its own."""
         seen, hidden = self.draw_mask(x)
         latent = self.latent(self.network.encode_visible(inputs, seen))
-        outputs = self.network.decode(latent.mean, target=x).flatten(2).transpose(1, 2)
-        each = self.likelihood.log_prob(outputs.flatten(0, 1)[:, :, None], x.reshape(-1, 1)).view(len(x), -1)
+        each = self.likelihood.log_prob_by_feature(self.network.decode(latent.mean, target=x), x)
         of_hidden = (each * self.network.tokens.spread(hidden).flatten(1)).sum(1)
         return Pass(x, inputs, latent, latent.sample(), of_hidden[None], {"hidden": hidden})
 

@@ -1,6 +1,5 @@
 """The variational autoencoder."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,9 +49,7 @@ class VAE(Variational):
             lacking = (self.free_bits - self.mean_over_processes(kl)).clamp(min=0)
             terms["free_bits"] = lacking.sum().expand(len(kl))
         if self.draws > 1:
-            log_ratio = self.prior.log_prob(passed.z) - passed.latent.log_prob(passed.z)
-            log_weights = passed.log_likelihood + log_ratio
-            terms["importance_bound"] = math.log(self.draws) - log_weights.logsumexp(0)
+            terms["importance_bound"] = self.importance_bound(passed)
         return terms
 
     @property

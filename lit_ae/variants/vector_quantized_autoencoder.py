@@ -50,11 +50,9 @@ class VectorQuantizedAutoencoder(LitAutoencoder):
         return self.codebook(self.network.encode(x).unflatten(1, (self.groups, -1)))
 
     def terms(self, passed: Pass[QuantizedCode]) -> dict[str, Tensor]:
-        latent = passed.latent
         if self.training:
-            self.codebook.update(latent)
-        distance = (latent.encoded - latent.chosen).square().flatten(1).sum(1)
-        return {**super().terms(passed), "commitment": distance}
+            self.codebook.update(passed.latent)
+        return {**super().terms(passed), "commitment": passed.latent.distance}
 
     @property
     def weights(self) -> Mapping[str, Schedule]:

@@ -12,6 +12,7 @@ from data import Digits
 from lit_ae.augmentations import FeatureCorruption
 from lit_ae.batch import Batch
 from lit_ae.corruptions import GaussianNoise, LowerResolution, Masking, MissingBlocks, SaltAndPepper
+from lit_ae.extra_terms import SSIM
 from lit_ae.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian, Laplace, Multinomial, Poisson
 from lit_ae.module import LitAutoencoder
 from lit_ae.networks import MLP, Conv, Recurrent, Residual, Transformer, UNet
@@ -35,6 +36,7 @@ from lit_ae.variants import (
     VectorQuantizedAutoencoder,
     WassersteinAutoencoder,
 )
+from tests.encoders import perceptual
 
 small_conv = partial(Conv, channels=[4, 8])
 small_mlp = partial(MLP, hidden=[32])
@@ -60,6 +62,10 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
         likelihood=partial(Gaussian, variance="predicted", bounded=True),
         corruption=GaussianNoise,
     ),
+    "autoencoder, conv, SSIM, perceptual": partial(
+        Autoencoder, network=small_conv, extra_terms=[partial(SSIM, weight=LinearWarmup(3.0, 1)), perceptual]
+    ),
+    "vae, SSIM, denoising": partial(VAE, network=small_mlp, extra_terms=[SSIM], corruption=slight_noise),
     "autoencoder, growing": partial(Autoencoder, network=small_mlp, growth_epochs=1),
     "autoencoder, residual": partial(Autoencoder, network=small_residual),
     "vae, residual, batch normalised": partial(VAE, network=partial(Residual, channels=[4, 8], normalization="batch")),
@@ -191,9 +197,9 @@ def test_terms_are_per_sample_and_weighted_into_the_loss(make, data):
     x = batch_of(data).x
     torch.manual_seed(3)
     passed = model.forward_pass(x, model.corrupt(x))
-    terms = model.terms(passed)
+    terms, weights = model.every_term(passed), model.every_weight
     assert all(term.shape == (len(x),) for term in terms.values())
-    expected = sum((model.weights[n].at(0.5) if n in model.weights else 1.0) * t.mean() for n, t in terms.items())
+    expected = sum((weights[n].at(0.5) if n in weights else 1.0) * t.mean() for n, t in terms.items())
     torch.manual_seed(3)
     loss, _ = model.objective(Batch(x), epoch=0.5)
     assert torch.allclose(loss, expected, rtol=1e-5)

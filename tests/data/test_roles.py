@@ -59,7 +59,7 @@ def test_what_is_left_out_is_counted(loaded: dict[Role, Rows]) -> None:
 
 def test_labels_and_times_stay_with_their_rows() -> None:
     raw = torch.arange(8.0).view(4, 2)
-    rows = Rows(raw, *(torch.arange(4) for _ in range(5)))
+    rows = Rows(raw, *(torch.arange(4) for _ in range(6)))
     apart = without_repeats({"fit": rows, "test": Rows(raw[1:2])})["fit"]
     assert all(values.tolist() == [0, 2, 3] for values in apart[1:])
     assert apart.raw.equal(raw[[0, 2, 3]])

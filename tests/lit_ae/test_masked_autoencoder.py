@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from lit_ae.errors import UserError
-from lit_ae.likelihoods import Bernoulli, Gaussian, Likelihood
+from lit_ae.likelihoods import Bernoulli, Gaussian, Likelihood, Multinomial
 from lit_ae.networks import MLP, Transformer, UNet
 from lit_ae.preprocessing import Rescale
 from lit_ae.spec import DataSpec
@@ -149,14 +149,14 @@ def test_networks_that_must_see_all_are_refused(network):
         MaskedAutoencoder(IMAGE, network=network)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        lambda: made(IMAGE, mask_ratio=0.0),
-        lambda: made(IMAGE, mask_ratio=1.0),
-        lambda: made(DataSpec("one", "table", (1,), Rescale(0, 1))),
-    ],
-)
-def test_a_mask_that_hides_all_or_nothing_is_refused(wrong):
-    with pytest.raises(UserError, match="between 0 and 1 and at least two tokens"):
-        wrong()
+def test_a_mask_that_hides_all_or_nothing_is_refused():
+    for ratio in (0.0, 1.0):
+        with pytest.raises(UserError, match="between 0 and 1"):
+            made(IMAGE, mask_ratio=ratio)
+    with pytest.raises(UserError, match="a single token can't be seen in part"):
+        made(DataSpec("one", "table", (1,), Rescale(0, 1)))
+
+
+def test_a_likelihood_of_all_features_together_is_refused():
+    with pytest.raises(UserError, match="judges feature by feature"):
+        made(DataSpec("counts", "table", (4,), Rescale(0, 1)), likelihood=partial(Multinomial, total=5))

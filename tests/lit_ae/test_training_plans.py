@@ -14,7 +14,7 @@ from lit_ae.batch import Batch
 from lit_ae.errors import NotFinite, UserError
 from lit_ae.networks import MLP
 from lit_ae.optimization import Plateau, WarmupDecay
-from lit_ae.training_plans import Adversarial, SingleOptimizer, Together
+from lit_ae.training_plans import Adversarial, SingleOptimizer, Together, fused
 from lit_ae.variants import AdversarialAutoencoder, Autoencoder, FactorVAE
 from pipelines.callbacks import StopEarly
 
@@ -40,6 +40,26 @@ def test_a_single_optimizer_has_all_parameters():
     assert isinstance(model.training_plan, SingleOptimizer)
     (group,) = model.training_plan.optimizer(model, adam).param_groups
     assert group["params"] == list(model.parameters())
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])
+def test_one_kernel_steps_as_many_do(kind):
+    start = torch.linspace(-1, 1, 30, dtype=torch.float64)
+    one, many = (nn.Parameter(start.clone()) for _ in range(2))
+    ways = [fused(kind([one], lr=0.1)), kind([many], lr=0.1, fused=False)]
+    assert [way.param_groups[0]["fused"] for way in ways] == [True, False]
+    for step in range(5):
+        for way in ways:
+            way.param_groups[0]["params"][0].grad = torch.sin(start * (step + 1))
+            way.step()
+    torch.testing.assert_close(one.detach(), many.detach())
+
+
+@pytest.mark.parametrize("choice", [{"fused": False}, {"foreach": True}, {"differentiable": True}])
+def test_a_choice_of_the_users_stands(choice):
+    optimizer = fused(torch.optim.Adam([nn.Parameter(torch.ones(2))], **choice))
+    assert not optimizer.param_groups[0]["fused"]
+    assert "fused" not in fused(torch.optim.RMSprop([nn.Parameter(torch.ones(2))])).param_groups[0]
 
 
 def test_each_optimizer_steps_its_own_parameters_as_it_would_alone():

@@ -198,7 +198,7 @@ VALID = [
     [("model", "VAE"), ("model.latent_dim", "8"), ("model.network", "Conv"), ("model.network.channels", "[8,16]")],
     [("model.class_path", "lit_ae.variants.vae.VAE"), ("model.init_args.network.init_args.hidden", "[8]")],
     [("model", "VAE"), ("model.beta", "0.5"), ("model.beta", "Cyclical"), ("model.beta.period", "2")],
-    [("model", "VAE"), ("model.corruption", "null"), ("model.mode", "c"), ("model.latent_dim", "no number")],
+    [("model", "VAE"), ("model.corruption", "null"), ("model.mode", "a"), ("model.latent_dim", "8")],
     [("model", "Open"), ("model.whatever", "1")],
     [("model", "mypkg.MyVAE"), ("model.whatever", "1"), ("data", "theirs.yaml"), ("data.whatever", "1")],
     [("model", "VAE"), ("model.network", "theirs.Net"), ("model.network.depth", "3")],
