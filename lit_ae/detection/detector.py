@@ -188,13 +188,13 @@ class Detector:
 
     def score(self, x: Tensor) -> Tensor:
         """How unlike normal rows ``x`` is, higher is worse, ``(N,)``, float64; NaN where a row is not all finite."""
-        return self._everything(x)["score"]
+        return self._found(x, self.chosen)["score"]
 
     def channels(self, x: Tensor) -> dict[str, Tensor]:
         """Every score by name, ``(N,)`` each, in its own unit, and the ``range`` guard: widths outside the hull."""
-        everything = self._everything(x)
-        del everything["score"]
-        return everything
+        found = self._found(x)
+        del found["score"]
+        return found
 
     def judge(self, x: Tensor) -> Judgement:
         """Scores, p-values and verdicts; under the rule fdr the verdicts are those of these rows together."""
@@ -206,13 +206,15 @@ class Detector:
         found = discoveries(p, self.settings.budget) if self.settings.rule == "fdr" else score > self.threshold
         return Judgement(score, p, found, score == score)
 
-    def _everything(self, x: Tensor) -> dict[str, Tensor]:
+    def _found(self, x: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """The combined score, and at least those that are wanted, by default all."""
         whole = x.flatten(1).isfinite().all(1)
-        found = in_blocks(self._of_block, x.where(whole.view(-1, *[1] * (x.dim() - 1)), torch.zeros_like(x)))
+        finite = x.where(whole.view(-1, *[1] * (x.dim() - 1)), torch.zeros_like(x))
+        found = in_blocks(lambda block: self._of_block(block, wanted), finite)
         return {name: values.double().masked_fill(~whole, torch.nan) for name, values in found.items()}
 
-    def _of_block(self, x: Tensor) -> dict[str, Tensor]:
-        scores = _scores(self.witnesses, self.hull, x)
+    def _of_block(self, x: Tensor, wanted: Sequence[str] | None) -> dict[str, Tensor]:
+        scores = _scores(self.witnesses, self.hull, x, wanted)
         score = combined(self.scale.apply({name: scores[name] for name in self.chosen}))
         if self.hull is not None:
             score = self.hull.guarded(score, x, SPAN)
@@ -275,10 +277,12 @@ class Detector:
         )
 
 
-def _scores(witnesses: Sequence[Witness], hull: Hull | None, x: Tensor) -> dict[str, Tensor]:
-    """Every score of a block of rows, averaged over the models."""
+def _scores(
+    witnesses: Sequence[Witness], hull: Hull | None, x: Tensor, wanted: Sequence[str] | None = None
+) -> dict[str, Tensor]:
+    """The scores of a block of rows, those that are wanted at least and by default all, averaged over the models."""
     inside = x if hull is None else hull.clamped(x)
-    each = [witness.scores(inside) for witness in witnesses]
+    each = [witness.scores(inside, wanted) for witness in witnesses]
     return {name: torch.stack([one[name].double() for one in each]).mean(0) for name in each[0]}
 
 

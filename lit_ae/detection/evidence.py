@@ -1,7 +1,7 @@
 """The scores of one model: each says by itself how unlike normal rows a row is, and higher is worse."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -70,12 +70,17 @@ class Witness:
         drift = Cloud.of(fit[some].mean(1)) if spec.kind == "series" else None
         return cls(model, settings, norms, cloud, bank, drift)
 
-    def scores(self, x: Tensor) -> dict[str, Tensor]:
-        """Every score that the model and its data have, by name, ``(N,)`` each, for one block of rows."""
+    def scores(self, x: Tensor, wanted: Collection[str] | None = None) -> dict[str, Tensor]:
+        """The scores that are wanted, by default all that the model and its data have, by name, of one block of rows.
+
+        Each is ``(N,)``. Those that cost little are always among them.
+        """
         seen = _seen(self.model, x)
         scores = {} if self.norms is None else self._of_residual(seen.residual, self.norms)
-        scores["log_probability"] = -self._log_probability(x, seen.latent)
-        scores["neighbours"] = self.neighbours(seen.z)[0][:, -1]
+        if wanted is None or "log_probability" in wanted:
+            scores["log_probability"] = -self._log_probability(x, seen.latent)
+        if wanted is None or "neighbours" in wanted:
+            scores["neighbours"] = self.neighbours(seen.z)[0][:, -1]
         if self.cloud is not None:
             scores["mahalanobis"] = self.cloud.distance(seen.z)
         if self.drift is not None:
