@@ -25,7 +25,7 @@ from pipelines.tuning.probe import Probed, probe
 from pipelines.tuning.progress import Progress
 from pipelines.tuning.report import log_report
 from pipelines.tuning.storage import find_study, open_storage, patiently, refuse_the_tracking_store
-from pipelines.tuning.trial import RUNS, STATE_TAG, STUDY_TAG, configured
+from pipelines.tuning.trial import RUNS, STATE_TAG, STUDY_TAG
 
 POLL = 0.5  # s between two looks at the trials
 
@@ -74,14 +74,13 @@ def tune_in_a_run(
     asked: Asked, definition: Definition, probed: Probed, storage: BaseStorage, earlier: Plan | None
 ) -> int:
     """The study as one MLflow run, whose status says how it ended."""
-    tracking = configured(definition, {}).option("tracking")
     tags = {STUDY_TAG: definition.name}
     parent = earlier.parent if earlier else None
-    tracker = Tracker.open(tracking.experiment, definition.name, parent, Path(tracking.output_dir), tags)
+    tracker = Tracker.open(probed.experiment, definition.name, parent, Path(probed.output_dir), tags)
     status: Status = "FAILED"
     why: str | None = None
     try:
-        study = begun(storage, Plan(definition, tracker.run_id, probed.epochs, probed.is_isolated))
+        study = begun(storage, Plan(definition, tracker.run_id, *probed[:-1]))
         fill_up(study, Search(**definition.search), probed)
         why = work(asked, study, tracker)
         if why is None:
@@ -136,7 +135,7 @@ def work(asked: Asked, study: Study, tracker: Tracker | None) -> str | None:
     assert plan is not None
     search, running = plan.search, asked.running
     until = time.time() + 60 * search.minutes if search.minutes else float("inf")
-    log = Path(configured(plan.definition, {}).option("tracking").output_dir) / "studies" / study.study_name
+    log = Path(plan.output_dir) / "studies" / study.study_name
     crew = Crew(worker_command(running.storage, study.study_name, until), running.workers, log)
     watch, progress = Watch(study, search.retries), Progress(study, search, tracker)
     try:

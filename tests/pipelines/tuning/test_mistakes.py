@@ -106,7 +106,7 @@ def test_that_only_the_training_knows(changes, part, written, tune, runs):
 def begin(file: Path, storage: str = str(JOURNAL)) -> bytes:
     """A study without a trial, as the file has it; returns the journal."""
     search = {name: value for name, value in yaml.safe_load(file.read_text()).items() if name != "final_seeds"}
-    begun(open_storage(storage), Plan(Definition("study", SMALL, [], search), "run", 3, False))
+    begun(open_storage(storage), Plan(Definition("study", SMALL, [], search), "run", 3, False, "lit-ae", "outputs"))
     return JOURNAL.read_bytes()
 
 

@@ -34,7 +34,7 @@ def worked(written, monkeypatch) -> Callable[..., Work]:
     def start(**changes) -> Work:
         asked = read(["--study", str(written(**changes))])
         probed = probe(asked.definition)
-        plan = Plan(asked.definition, "parent", probed.epochs, probed.is_isolated)
+        plan = Plan(asked.definition, "parent", *probed[:-1])
         work = Work(begun(open_storage("studies.journal"), plan), plan)
         fill_up(work.study, plan.search, probed)
         return work
