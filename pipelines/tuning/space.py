@@ -101,7 +101,7 @@ class Range:
     def suggest(self, trial: "Trial") -> Value:
         """The trial's value."""
         if self.kind == "categorical":
-            return trial.suggest_categorical(self.path, [_plain(value) for value in self.values])
+            return _plain(trial.suggest_categorical(self.path, self.samples))
         low, high = self.values
         if self.kind == "int":
             return trial.suggest_int(self.path, low, high, log=self.log, step=int(self.step or 1))

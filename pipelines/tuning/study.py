@@ -24,7 +24,7 @@ from pipelines.tuning.plan import Plan, common_cause, keep, plan_of, reason
 from pipelines.tuning.probe import Probed, probe
 from pipelines.tuning.progress import Progress
 from pipelines.tuning.report import log_report
-from pipelines.tuning.storage import find_study, open_storage, patiently, refuse_the_tracking_store
+from pipelines.tuning.storage import find_study, is_there, open_storage, patiently, refuse_the_tracking_store
 from pipelines.tuning.trial import RUNS, STATE_TAG, STUDY_TAG
 
 POLL = 0.5  # s between two looks at the trials
@@ -45,13 +45,13 @@ def tune(asked: Asked) -> int:
             if asked.running.join:
                 return help_out(asked, definition)
             refuse_the_tracking_store(asked.running.storage, tracking_uri())
-            probed = probe(definition)
-            storage = open_storage(asked.running.storage)
-            study = find_study(definition.name, storage)
+            storage = open_storage(asked.running.storage) if is_there(asked.running.storage) else None
+            study = find_study(definition.name, storage) if storage else None
             plan = plan_of(study) if study else None
             if study:
                 check_same(definition, plan)
-            return tune_in_a_run(asked, definition, probed, storage, plan)
+            probed = probe(definition)
+            return tune_in_a_run(asked, definition, probed, storage or open_storage(asked.running.storage), plan)
     except Interrupted as signal:
         return signal.exit_code
 

@@ -158,8 +158,7 @@ class Training:
         self.work, self.trial, self.chosen, self._stop = work, trial, chosen, stop
 
     def run(self, number: int, parent: str) -> dict[str, float]:
-        """The figures of the weights that are kept; a training that was stopped goes on, and one that is done is not
-        repeated.
+        """The figures of the weights that are kept. What was stopped goes on, and what is done is not repeated.
 
         Args:
             number: 0 for the recipe's own seed, 1 for the next.

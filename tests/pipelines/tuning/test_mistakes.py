@@ -87,14 +87,12 @@ def test_in_the_command(words, part, written, tune, runs):
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"objectives": {"val/elbow": "maximize"}}, "No training of this study logs val/elbow"),
         ({"objectives": {"val/kll": "minimize"}}, "did you mean val/kl?"),
         ({"space": {"model.latent_dim": {"int": [4, 8]}}}, "does not hold the recipe's own value, 3"),
         (
             {"space": {"model.latent_dim": {"int": [-1, 8]}}},
             "space.model.latent_dim can't be -1: ",
         ),
-        ({"space": {"model.beta": {"float": [0.1, 2]}, "data.batch_size": {"categorical": [50, "x"]}}}, "can't be x"),
     ],
 )
 def test_that_only_the_training_knows(changes, part, written, tune, runs):
