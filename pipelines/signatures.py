@@ -81,27 +81,15 @@ class Sources:
         return [name, *(ancestor for base in self._bases(name) for ancestor in self._lineage(base))]
 
     def _missing(self, name: str) -> set[str]:
-        """The abstract methods that a class still lacks; what one of its bases has, another need not."""
-        if name not in self.classes:
-            return set()
-        bases = {base: self._missing(base) for base in self._bases(name)}
-        had = {method for base, missing in bases.items() for method in self._defined(base) - missing}
-        inherited = {method for missing in bases.values() for method in missing}
-        abstract = {method for method, is_abstract in self._own_names(name).items() if is_abstract}
-        return abstract | (inherited - had - set(self._own_names(name)))
-
-    def _defined(self, name: str) -> set[str]:
-        return {method for owner in self._lineage(name) for method in self._own_names(owner)}
-
-    def _own_names(self, name: str) -> dict[str, bool]:
-        """What a class's own body defines, and whether it is abstract."""
-        names: dict[str, bool] = {}
-        for node in self.classes[name].body if name in self.classes else ():
-            if isinstance(node, ast.FunctionDef):
-                names[node.name] = "abstractmethod" in _decorators(node)
-            elif isinstance(node, ast.Assign):
-                names |= {ast.unparse(target): False for target in node.targets}
-        return names
+        """The abstract methods that a class still lacks: those whose nearest definition is an abstract one."""
+        nearest: dict[str, bool] = {}
+        for owner in reversed(dict.fromkeys(reversed(self._lineage(name)))):  # a shared base comes after all it is of
+            for node in self.classes[owner].body if owner in self.classes else ():
+                if isinstance(node, ast.FunctionDef):
+                    nearest.setdefault(node.name, "abstractmethod" in _decorators(node))
+                for target in node.targets if isinstance(node, ast.Assign) else ():
+                    nearest.setdefault(ast.unparse(target), False)
+        return {method for method, is_abstract in nearest.items() if is_abstract}
 
     def _signature(self, name: str) -> tuple[dict[str, Parameter], bool]:
         """A class's parameters, its own before its bases', and whether it may take others too."""
