@@ -72,11 +72,11 @@ BENCHMARKS = {
         (("--data.spikes", "[0.5, 2.0]"),),
     ),
     "nsl_kdd": Benchmark(
-        "NSL-KDD, KDDTest+", "detection_nsl_kdd", "AUROC ≥ 0.977, AP ≥ 0.978, F1 ≥ 0.907, recall at 1 % ≥ 0.60"
+        "NSL-KDD, KDDTest+", "detection_network_traffic", "AUROC ≥ 0.977, AP ≥ 0.978, F1 ≥ 0.907, recall at 1 % ≥ 0.60"
     ),
     "nsl_kdd_21": Benchmark(
         "NSL-KDD, KDDTest-21",
-        "detection_nsl_kdd",
+        "detection_network_traffic",
         "AUROC ≥ 0.885",
         judged_on=("--data", "NetworkTraffic", "--data.source", "KDDTest-21"),
         models_of="nsl_kdd",

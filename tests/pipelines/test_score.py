@@ -12,9 +12,11 @@ from pathlib import Path
 import lightning as L
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
-from data import NetworkTraffic
+from data import NetworkTraffic, readers
 from data.readers import TableReader
 from lit_ae.detection.detector import Detector
 from lit_ae.detection.settings import DetectionSettings
@@ -231,3 +233,14 @@ def test_help(capsys):
         score.main(["--help"])
     assert end.value.code == 0
     assert "models:/<name>@<alias>" in " ".join(capsys.readouterr().out.split())
+
+
+def test_reading_a_long_parquet_file_holds_no_more_than_a_piece(workspace, monkeypatch):
+    monkeypatch.setattr(readers, "PIECE", 2000)
+    numbers = pa.table({f"c{i}": np.random.default_rng(i).normal(size=60_000) for i in range(10)})
+    pa.parquet.write_table(numbers, "long.parquet", row_group_size=2000)
+    whole = numbers.nbytes
+    del numbers
+    held = [pa.total_allocated_bytes() for _ in TableReader(Path("long.parquet")).pieces()]
+    assert len(held) == 30
+    assert max(held) < whole / 3
