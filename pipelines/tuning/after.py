@@ -21,7 +21,7 @@ from pipelines.tuning.command import Running
 from pipelines.tuning.liveness import slot
 from pipelines.tuning.plan import Plan, plan_of
 from pipelines.tuning.storage import patiently
-from pipelines.tuning.trial import PARENT_TAG, STUDY_TAG, TRIAL_TAG, configured
+from pipelines.tuning.trial import PARENT_TAG, STUDY_TAG, TRIAL_TAG
 
 FINALS = "finals"  # the study's attribute: MLflow run by trial and seed
 CHALLENGER = "challenger"
@@ -71,10 +71,9 @@ def trained(study: Study, plan: Plan, choice: FrozenTrial, number: int, folder: 
 
 def made(client: MlflowClient, study: Study, plan: Plan, choice: FrozenTrial, number: int) -> str:
     """An empty run inside the study's, as ``mlflow run`` makes one."""
-    tracking = configured(plan.definition, choice.params).option("tracking")
     tags = {PARENT_TAG: plan.parent, STUDY_TAG: study.study_name, TRIAL_TAG: str(slot(choice))}
     name = f"{study.study_name} trial {slot(choice)} on fit + tune, seed {plan.definition.base_seed + number}"
-    experiment = find_experiment(client, tracking_uri(), tracking.experiment)
+    experiment = find_experiment(client, tracking_uri(), plan.experiment)
     return str(client.create_run(experiment, tags=tags, run_name=name).info.run_id)
 
 

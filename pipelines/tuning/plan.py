@@ -21,12 +21,16 @@ class Plan(NamedTuple):
         parent: the study's own MLflow run.
         epochs: of one training, at most.
         is_isolated: whether a trial has several processes, and therefore a group of its own.
+        experiment: the MLflow experiment of its runs.
+        output_dir: where its runs' directories stand.
     """
 
     definition: Definition
     parent: str
     epochs: int
     is_isolated: bool
+    experiment: str
+    output_dir: str
 
     @property
     def search(self) -> Search:

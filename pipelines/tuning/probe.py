@@ -21,11 +21,15 @@ class Probed(NamedTuple):
     Attributes:
         epochs: of a training, at most.
         is_isolated: whether it starts further processes.
+        experiment: the MLflow experiment of its runs.
+        output_dir: where its runs' directories stand.
         defaults: the recipe's own values of the searched paths.
     """
 
     epochs: int
     is_isolated: bool
+    experiment: str
+    output_dir: str
     defaults: dict[str, Value]
 
 
@@ -43,8 +47,9 @@ def probe(definition: Definition) -> Probed:
     for path, one in search.space.ranges.items():
         for value in one.samples:
             _try(definition, {**search.space.context(path), path: value}, one)
-    epochs = line.trainer.max_epochs or -1
-    return Probed(max(epochs, 0), line.trainer.strategy.launcher is not None, defaults)
+    epochs, tracking = max(line.trainer.max_epochs or 0, 0), line.option("tracking")
+    is_isolated = line.trainer.strategy.launcher is not None
+    return Probed(epochs, is_isolated, tracking.experiment, tracking.output_dir, defaults)
 
 
 def logged(line: CommandLine) -> list[str]:

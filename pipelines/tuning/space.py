@@ -101,8 +101,7 @@ class Range:
     def suggest(self, trial: "Trial") -> Value:
         """The trial's value."""
         if self.kind == "categorical":
-            chosen: Value = trial.suggest_categorical(self.path, [_plain(value) for value in self.values])  # type: ignore[assignment]
-            return chosen
+            return _plain(trial.suggest_categorical(self.path, self.samples))
         low, high = self.values
         if self.kind == "int":
             return trial.suggest_int(self.path, low, high, log=self.log, step=int(self.step or 1))

@@ -63,6 +63,11 @@ def open_storage(url: str) -> BaseStorage:
     return _journal(Path(url))
 
 
+def is_there(url: str) -> bool:
+    """Whether something is kept at a URL already, as far as a file can tell; a server may always have something."""
+    return "://" in url or Path(url).exists()
+
+
 def _journal(path: Path) -> BaseStorage:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,8 +24,8 @@ from pipelines.tuning.plan import Plan, common_cause, keep, plan_of, reason
 from pipelines.tuning.probe import Probed, probe
 from pipelines.tuning.progress import Progress
 from pipelines.tuning.report import log_report
-from pipelines.tuning.storage import find_study, open_storage, patiently, refuse_the_tracking_store
-from pipelines.tuning.trial import RUNS, STATE_TAG, STUDY_TAG, configured
+from pipelines.tuning.storage import find_study, is_there, open_storage, patiently, refuse_the_tracking_store
+from pipelines.tuning.trial import RUNS, STATE_TAG, STUDY_TAG
 
 POLL = 0.5  # s between two looks at the trials
 
@@ -45,13 +45,13 @@ def tune(asked: Asked) -> int:
             if asked.running.join:
                 return help_out(asked, definition)
             refuse_the_tracking_store(asked.running.storage, tracking_uri())
-            probed = probe(definition)
-            storage = open_storage(asked.running.storage)
-            study = find_study(definition.name, storage)
+            storage = open_storage(asked.running.storage) if is_there(asked.running.storage) else None
+            study = find_study(definition.name, storage) if storage else None
             plan = plan_of(study) if study else None
             if study:
                 check_same(definition, plan)
-            return tune_in_a_run(asked, definition, probed, storage, plan)
+            probed = probe(definition)
+            return tune_in_a_run(asked, definition, probed, storage or open_storage(asked.running.storage), plan)
     except Interrupted as signal:
         return signal.exit_code
 
@@ -74,14 +74,13 @@ def tune_in_a_run(
     asked: Asked, definition: Definition, probed: Probed, storage: BaseStorage, earlier: Plan | None
 ) -> int:
     """The study as one MLflow run, whose status says how it ended."""
-    tracking = configured(definition, {}).option("tracking")
     tags = {STUDY_TAG: definition.name}
     parent = earlier.parent if earlier else None
-    tracker = Tracker.open(tracking.experiment, definition.name, parent, Path(tracking.output_dir), tags)
+    tracker = Tracker.open(probed.experiment, definition.name, parent, Path(probed.output_dir), tags)
     status: Status = "FAILED"
     why: str | None = None
     try:
-        study = begun(storage, Plan(definition, tracker.run_id, probed.epochs, probed.is_isolated))
+        study = begun(storage, Plan(definition, tracker.run_id, *probed[:-1]))
         fill_up(study, Search(**definition.search), probed)
         why = work(asked, study, tracker)
         if why is None:
@@ -136,7 +135,7 @@ def work(asked: Asked, study: Study, tracker: Tracker | None) -> str | None:
     assert plan is not None
     search, running = plan.search, asked.running
     until = time.time() + 60 * search.minutes if search.minutes else float("inf")
-    log = Path(configured(plan.definition, {}).option("tracking").output_dir) / "studies" / study.study_name
+    log = Path(plan.output_dir) / "studies" / study.study_name
     crew = Crew(worker_command(running.storage, study.study_name, until), running.workers, log)
     watch, progress = Watch(study, search.retries), Progress(study, search, tracker)
     try:

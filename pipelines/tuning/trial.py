@@ -158,8 +158,7 @@ class Training:
         self.work, self.trial, self.chosen, self._stop = work, trial, chosen, stop
 
     def run(self, number: int, parent: str) -> dict[str, float]:
-        """The figures of the weights that are kept; a training that was stopped goes on, and one that is done is not
-        repeated.
+        """The figures of the weights that are kept. What was stopped goes on, and what is done is not repeated.
 
         Args:
             number: 0 for the recipe's own seed, 1 for the next.
@@ -174,7 +173,7 @@ class Training:
         if parent != self.work.plan.parent:
             name += f" seed {line.config['seed_everything']}"
         told = reports(self.work.plan.search, self.trial) if number == 0 else []
-        with self.opened(str(number), parent, name, line) as (tracker, resume), shown_to_followers(number, resume):
+        with self.opened(str(number), parent, name) as (tracker, resume), shown_to_followers(number, resume):
             log_provenance(tracker, line, is_resumed=resume is not None)
             fitted = fit(line, tracker, resume, self._stop, told)
             figures = kept_figures(fitted)
@@ -186,19 +185,16 @@ class Training:
         return figures
 
     @contextmanager
-    def opened(
-        self, key: str, parent: str, name: str, line: CommandLine | None = None
-    ) -> Iterator[tuple[Tracker, str | None]]:
+    def opened(self, key: str, parent: str, name: str) -> Iterator[tuple[Tracker, str | None]]:
         """The MLflow run of this trial under ``key``, and its id where it is gone on with.
 
         Its status says how the block ended.
         """
-        line = line or configured(self.work.plan.definition, self.chosen)
-        asked = line.option("tracking")
+        plan = self.work.plan
         resume = self.trial.user_attrs.get(RUNS, {}).get(key)
         study, number = self.work.study.study_name, str(slot(self.trial))
         tags = {PARENT_TAG: parent, STUDY_TAG: study, TRIAL_TAG: number, STATE_TAG: "RUNNING"}
-        tracker = Tracker.open(asked.experiment, name, resume, Path(asked.output_dir), tags)
+        tracker = Tracker.open(plan.experiment, name, resume, Path(plan.output_dir), tags)
         self._note(RUNS, key, tracker.run_id)
         with true_status(tracker):
             yield tracker, resume

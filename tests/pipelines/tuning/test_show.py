@@ -71,7 +71,17 @@ def test_the_time_left_counts_what_waits_and_what_runs():
 def test_it_is_shown_without_importing_what_trains(written, store):
     written(space=SPACE)
     study = optuna.create_study(study_name="study", storage=open_storage("outputs/studies.journal"))
-    keep(study, Plan(Definition("study", SMALL, [], {"recipe": "small.yaml", "space": SPACE}), "run", 3, False))
+    keep(
+        study,
+        Plan(
+            Definition("study", SMALL, [], {"recipe": "small.yaml", "space": SPACE}),
+            "run",
+            3,
+            False,
+            "lit-ae",
+            "outputs",
+        ),
+    )
     filled(study)
     code = (
         "import sys; from pipelines.tune import main; code = main(['--study', 'study.yaml', '--show']); "

@@ -15,7 +15,7 @@ from pipelines.tuning.trial import PARENT_TAG, RUNS, STATE_TAG
 from tests.pipelines.helpers import history, wait_for
 
 JOURNAL = "outputs/studies.journal"
-LONG = {"training": {"trainer": {"max_epochs": 12}, "data": {"batch_size": 2}}}  # 100 steps an epoch
+LONG = {"training": {"trainer": {"max_epochs": 12}, "data": {"batch_size": 4}}}  # 50 steps an epoch
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 

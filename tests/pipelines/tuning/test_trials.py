@@ -16,7 +16,7 @@ from pipelines.terminal import keep_quiet
 from pipelines.tuning.command import read
 from pipelines.tuning.liveness import REASON, last_attempts
 from pipelines.tuning.plan import Plan, common_cause
-from pipelines.tuning.probe import probe
+from pipelines.tuning.probe import Probed, probe
 from pipelines.tuning.storage import open_storage
 from pipelines.tuning.study import begun, fill_up
 from pipelines.tuning.trial import PARENT_TAG, RUNS, STATE_TAG, TRIAL_TAG, Work
@@ -34,7 +34,7 @@ def worked(written, monkeypatch) -> Callable[..., Work]:
     def start(**changes) -> Work:
         asked = read(["--study", str(written(**changes))])
         probed = probe(asked.definition)
-        plan = Plan(asked.definition, "parent", probed.epochs, probed.is_isolated)
+        plan = Plan(asked.definition, "parent", *probed[:-1])
         work = Work(begun(open_storage("studies.journal"), plan), plan)
         fill_up(work.study, plan.search, probed)
         return work
@@ -109,6 +109,7 @@ def test_failed_trials_are_recorded_and_the_study_goes_on_until_many_fail_in_a_r
     assert (run.data.tags[STATE_TAG], run.data.tags[REASON_TAG]) == ("FAIL", "OutOfMemoryError: no memory left")
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_is_a_failed_trial(worked, store):
     work = worked(space={"model.optimizer.lr": {"float": [0.001, 1e30], "log": True}}, sampler="qmc", trials=4, seed=3)
     failed = [trial for trial in work.study.get_trials() if trial.state == TrialState.FAIL]
@@ -117,6 +118,7 @@ def test_a_training_that_diverges_is_a_failed_trial(worked, store):
     assert {run_of(store, trial).info.status for trial in failed} == {"FAILED"}
 
 
+@pytest.mark.slow
 def test_several_seeds_have_their_median(worked, store, runs):
     work = worked(seeds=3, trials=1)
     (trial,) = work.study.get_trials()
@@ -158,6 +160,7 @@ def test_a_stopped_trial_goes_on_where_it_was_in_its_own_run(worked, store, runs
     assert [step for step, _ in history(store, run.info.run_id, "val/loss")] == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_trials_do_not_depend_on_who_takes_them(written, worked):
     params = [trial.params for trial in worked().study.get_trials()]
     Path("studies.journal").unlink()
@@ -166,9 +169,11 @@ def test_trials_do_not_depend_on_who_takes_them(written, worked):
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2", "cmaes", "qmc"])
-def test_every_sampler_gives_values_in_their_ranges(sampler, worked, monkeypatch):
-    monkeypatch.setattr("pipelines.tuning.worker.work_on", lambda *_: None)
-    work = worked.start(sampler=sampler, trials=6)
+def test_every_sampler_gives_values_in_their_ranges(sampler, written):
+    definition = read(["--study", str(written(sampler=sampler, trials=6))]).definition
+    plan = Plan(definition, "parent", 3, False, "lit-ae", "outputs")
+    work = Work(begun(open_storage("studies.journal"), plan), plan)
+    fill_up(work.study, plan.search, Probed(3, False, "lit-ae", "outputs", {"model.latent_dim": 3}))
     seen = []
     while (number := claim(work)) is not None:
         trial = begun_trial(work, number)
