@@ -6,11 +6,13 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from lit_ae.batch import Batch
 from lit_ae.errors import UserError
 from lit_ae.networks import MLP, Network
 from lit_ae.schedules import Schedule
+from lit_ae.spec import DataSpec
 
-OverRows = Callable[[Tensor], tuple[Tensor, Tensor, int]]
+OverRows = Callable[[Tensor, Batch | None], tuple[Tensor, Tensor, int]]
 NORMALIZATIONS = (nn.BatchNorm1d, nn.LayerNorm, nn.GroupNorm)
 
 
@@ -19,7 +21,7 @@ class Ladder(nn.Module):
 
     Args:
         network: its encoder and decoder are used as they are.
-        features: numbers in one sample.
+        spec: the data.
         noise: standard deviation of what is added to every layer on the noisy way up.
         denoising: weights of the layers' denoising costs, from the input upwards; the last holds for all above it.
 
@@ -27,12 +29,12 @@ class Ladder(nn.Module):
         UserError: for a network that is no MLP, or values that don't fit its layers.
     """
 
-    def __init__(self, network: Network, features: int, noise: float, denoising: list[float | Schedule]):
+    def __init__(self, network: Network, spec: DataSpec, noise: float, denoising: list[float | Schedule]):
         super().__init__()
         if not isinstance(network, MLP):
             raise UserError("A ladder looks at every layer of an MLP: use --model.network MLP.")
         self._ways = stages(network.encoder), stages(network.decoder)  # not registered here a second time
-        widths = [features, *(layer.out_features for layer in network.encoder if isinstance(layer, nn.Linear))]
+        widths = [spec.features, *(layer.out_features for layer in network.encoder if isinstance(layer, nn.Linear))]
         self.combinators = nn.ModuleList(Combinator(width) for width in widths)
         if noise < 0 or not 1 <= len(denoising) <= len(widths):
             raise UserError(
@@ -41,6 +43,11 @@ class Ladder(nn.Module):
         every = [*denoising, *denoising[-1:] * (len(widths) - len(denoising))]
         self.weights = {f"denoising_{layer}": Schedule.of(weight) for layer, weight in enumerate(every)}
         self.noise = noise
+
+    def both_ways_up(self, inputs: Tensor, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The noisy layers of ``inputs`` and the clean ones of ``x``, ``(N, *spec.shape)`` both; the same if all is."""
+        noisy = self.climb(inputs.flatten(1), self.noise)
+        return noisy, self.climb(x.flatten(1)) if self.noise or inputs is not x else noisy
 
     def climb(self, x: Tensor, noise: float = 0.0) -> list[Tensor]:
         """x ``(N, D)`` and each stage's pre-activations ``(N, width)``, with N(0, noise²) added to each of them."""
@@ -67,7 +74,9 @@ class Ladder(nn.Module):
                 h = after(estimates[-1])
         return estimates[::-1]
 
-    def costs(self, clean: list[Tensor], estimates: list[Tensor], over_rows: OverRows) -> dict[str, Tensor]:
+    def costs(
+        self, clean: list[Tensor], estimates: list[Tensor], over_rows: OverRows, batch: Batch | None
+    ) -> dict[str, Tensor]:
         """Half the squared error of each layer's estimate in units of its variance over the rows, summed: ``(N,)`` each
         (Rasmus et al. 2015, equation 3). That of x is the likelihood's affair.
 
@@ -75,10 +84,11 @@ class Ladder(nn.Module):
             clean: what the clean way up gave.
             estimates: what :meth:`descend` gave for the noisy one.
             over_rows: a layer's rows of all processes, which of them are real, and where this process's begin.
+            batch: what the rows were made for; None outside of a step.
         """
         costs = {}
         for layer in range(1, len(clean)):
-            every, real, _ = over_rows(clean[layer])
+            every, real, _ = over_rows(clean[layer], batch)
             squares = (clean[layer] - estimates[layer]).square() / variance(every, real)
             costs[f"denoising_{layer}"] = 0.5 * squares.sum(1)
         return costs

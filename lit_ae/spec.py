@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from lit_ae.codecs import Codec
 from lit_ae.describe import build, describe
+from lit_ae.errors import UserError
 from lit_ae.preprocessing import Preprocessing
 from lit_ae.schema import Schema
 from lit_ae.tokenizers import Tokenizer
@@ -70,6 +71,18 @@ class DataSpec:
     def codec(self) -> Codec | None:
         """The way from the user's own rows to raw tensors and back; None where those rows are tensors."""
         return self.schema or self.tokenizer
+
+    def refuse_tokens(self, why: str) -> None:
+        """For a variant to which x is numbers.
+
+        Args:
+            why: who asks, and what it does with x.
+
+        Raises:
+            UserError: the samples are sequences of tokens.
+        """
+        if self.kind == "sequence":
+            raise UserError(f"{why}, and {self.name} holds tokens: use another variant.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values from which :meth:`from_dict` makes an equal spec."""

@@ -25,10 +25,7 @@ class ContractiveAutoencoder(LitAutoencoder):
     """
 
     def __init__(self, spec: DataSpec, *, contraction: float | Schedule = 0.1, probes: int = 0, **kwargs: Any):
-        if spec.kind == "sequence":
-            raise UserError(
-                f"ContractiveAutoencoder differentiates by x, and {spec.name} holds tokens: use another variant."
-            )
+        spec.refuse_tokens("ContractiveAutoencoder differentiates by x")
         super().__init__(spec, **kwargs)
         self.contraction, self.probes = Schedule.of(contraction), probes
         if probes < 0 or self.contraction.final < 0:

@@ -1,12 +1,10 @@
 """The ladder autoencoder."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from lit_ae.errors import UserError
 from lit_ae.ladders import Ladder
 from lit_ae.latents import Point
 from lit_ae.module import LitAutoencoder, Pass
@@ -41,10 +39,9 @@ class LadderAutoencoder(LitAutoencoder):
         classification: float | Schedule = 1.0,
         **kwargs: Any,
     ):
-        if spec.kind == "sequence":
-            raise UserError(f"LadderAutoencoder adds noise to x, and {spec.name} holds tokens: use another variant.")
+        spec.refuse_tokens("LadderAutoencoder adds noise to x")
         super().__init__(spec, **kwargs)
-        self.ladder = Ladder(self.network, spec.features, noise, denoising)
+        self.ladder = Ladder(self.network, spec, noise, denoising)
         self.labels = LabelledShare(spec, self.latent_dim, labelled_share, classification)
         self.reconstruction = Schedule.of(reconstruction)
 
@@ -53,8 +50,7 @@ class LadderAutoencoder(LitAutoencoder):
         return {"reconstruction": self.reconstruction, **self.ladder.weights, **self.labels.weights}
 
     def forward_pass(self, x: Tensor, inputs: Tensor) -> Pass[Point]:
-        noisy = self.ladder.climb(inputs.flatten(1), self.ladder.noise)
-        clean = self.ladder.climb(x.flatten(1)) if self.ladder.noise or self.corruption else noisy
+        noisy, clean = self.ladder.both_ways_up(inputs, x)
         latent = Point(noisy[-1])
         z = latent.sample()
         return Pass(x, inputs, latent, z, self.log_likelihood(x, z), {"clean": clean, "noisy": noisy})
@@ -63,8 +59,7 @@ class LadderAutoencoder(LitAutoencoder):
         estimates = self.ladder.descend(passed.extra["noisy"])
         outputs = estimates[0].unflatten(1, (-1, *self.spec.shape))
         terms = {**super().terms(passed), "denoising_0": -self.likelihood.log_prob(outputs, passed.x)}
-        over_rows = partial(self.rows_of_all_processes, batch=passed.batch)
-        terms |= self.ladder.costs(passed.extra["clean"], estimates, over_rows)
+        terms |= self.ladder.costs(passed.extra["clean"], estimates, self.rows_of_all_processes, passed.batch)
         return terms | self.labels.terms(passed.latent.mean, passed.batch)
 
     def figures(self, passed: Pass[Point]) -> dict[str, Tensor]:

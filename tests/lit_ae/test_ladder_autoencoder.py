@@ -154,7 +154,7 @@ def test_what_has_no_ladder_is_refused():
     with pytest.raises(UserError, match=r"use --model\.network MLP"):
         a_ladder(Conv)
     with pytest.raises(UserError, match=r"use --model\.network MLP"):
-        Ladder(Conv(Digits().spec, Sizes(2)), 64, 0.3, [1.0])
+        Ladder(Conv(Digits().spec, Sizes(2)), Digits().spec, 0.3, [1.0])
     with pytest.raises(UserError, match="1 to 4 weights"):
         a_ladder(denoising=[1.0] * 5)
     with pytest.raises(UserError, match="a table has no labels"):
