@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         description="Trials a minute of a whole study (MLflow runs, checkpoints, journal file) with one worker and "
         "with several on the same cores, from the first trial's start to the last one's end: what a worker imports "
-        "before its first trial is not counted. They take turns, so that all meet the same machine.",
+        "before its first trial is not counted. They take turns, so that other load hits all alike.",
     )
     add = parser.add_argument
     add("--workers", type=int, default=2, help="workers beside the one")

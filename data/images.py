@@ -89,7 +89,9 @@ class Images(LabelledData):
                 pixels = image.convert(MODES[self.colours]).resize((self.side, self.side), Image.Resampling.BOX)
         except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             if self.bad_files == "skip":
-                self.left_out["images that can't be read"] = self.left_out.get("images that can't be read", 0) + 1
+                self.left_out["images that could not be read"] = (
+                    self.left_out.get("images that could not be read", 0) + 1
+                )
                 return None
             raise UserError(
                 f"{file} is no image that can be read: mend it, or leave such files out by data.bad_files skip."

@@ -19,7 +19,8 @@ from lit_ae.errors import UserError
 
 BadRows = Literal["refuse", "skip"]
 BLOCK = 1 << 22  # bytes read at once, and the longest line of a CSV file
-PIECE = 1 << 16  # rows of a piece
+PIECE = 1 << 14  # rows of a piece
+BUFFER = 1 << 20  # bytes of a Parquet column that are read at once
 MOSTLY = 0.9  # the share of numbers from which on a column of text is one of numbers with mistakes
 CSV, PARQUET = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz"), (".parquet", ".pq")
 WHITE = re.compile(rb"^\xff\xfe|^\xfe\xff")
@@ -27,7 +28,7 @@ WHITE = re.compile(rb"^\xff\xfe|^\xfe\xff")
 
 @dataclass
 class TableReader:
-    """Reads a file, or all files of a folder in the order of their names, as frames of at most 65,536 rows.
+    """Reads a file, or all files of a folder in the order of their names, as frames of at most 16,384 rows.
 
     Args:
         path: a CSV file (``.csv``, ``.tsv``, ``.txt``, each also with ``.gz``), a Parquet file, or a folder of such.
@@ -92,11 +93,13 @@ class TableReader:
 
     def _parquet(self, file: Path) -> Iterator[pd.DataFrame]:
         with _explained(file, []):
-            table = pq.ParquetFile(file)
+            table = pq.ParquetFile(
+                file, buffer_size=BUFFER, pre_buffer=False
+            )  # whose buffers stay until the file's end
             self._check_names(file, table.schema_arrow.names)
             self.types = self.types or {one.name: str(one.type) for one in table.schema_arrow}
             before = 0
-            for batch in table.iter_batches(PIECE):
+            for batch in table.iter_batches(PIECE, use_threads=False):
                 yield self._finite(_numeric_frame(file, batch), file, before + 1, "row")
                 before += len(batch)
 
@@ -107,7 +110,7 @@ class TableReader:
         before = 0 if self.columns else 1
         with _explained(file, names), self._opened(file, wanted) as reader:
             for batch in reader:
-                frame = batch.to_pandas()
+                frame = batch.to_pandas(use_threads=False)
                 if self.bad_rows == "skip":
                     frame = self._numbers(frame, [name for name, kind in kinds.items() if kind == pa.float64()])
                 yield self._finite(frame, file, before + 1, "line")
@@ -203,6 +206,8 @@ def _explained(file: Path, names: list[str]) -> Iterator[None]:
     """Makes a sentence of what Arrow finds wrong with a file."""
     try:
         yield
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError, UnicodeError, LookupError) as error:
         raise file_mistake(file, names, error) from error
 
@@ -221,7 +226,7 @@ def _numeric_frame(file: Path, batch: pa.RecordBatch) -> pd.DataFrame:
         is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         is_time = pa.types.is_temporal(kind)
         arrays[one.name] = array.cast(pa.float64() if is_number else kind if is_time else pa.string())
-    return pa.table(arrays).to_pandas()
+    return pa.table(arrays).to_pandas(use_threads=False, self_destruct=True)
 
 
 def _is_table(file: Path) -> bool:

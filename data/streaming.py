@@ -105,7 +105,7 @@ class StreamedRows(Dataset[Batch]):
 
     @cached_property
     def _file(self) -> pq.ParquetFile:
-        return pq.ParquetFile(self.path, memory_map=False)
+        return pq.ParquetFile(self.path, pre_buffer=False)
 
 
 class GroupedSampler(GlobalBatchSampler):

@@ -136,7 +136,7 @@ class Windows(TableData):
         is_normal = ~torch.from_numpy(self.anomaly)[ends].any(1) | (role == "test")
         self.left_out[f"{role} windows that hold an anomaly"] = int((is_apart & ~is_normal).sum())
         warming = int((self.roles == number).sum()) - len(ends) if role != "fit" or self.stride == 1 else 0
-        self.left_out[f"{role} rows before a series' first whole window"] = warming + int((~is_apart).sum())
+        self.left_out[f"{role} rows before the first whole window of a series"] = warming + int((~is_apart).sum())
         chosen = ends[is_apart & is_normal]
         if len(chosen) < (2 if role == "fit" else 1):
             raise self._too_few(role)

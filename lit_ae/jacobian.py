@@ -1,9 +1,11 @@
 """How strongly a code answers to its input: the squared Frobenius norm of the encoder's Jacobian."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lit_ae.networks import MLP, Network
 
@@ -68,9 +70,32 @@ def _of_layers(layers: list[nn.Module], x: Tensor) -> Tensor:
     back = last * slopes[-1][:, None]
     for weight, slope in zip(weights[-2:0:-1], slopes[-2::-1], strict=True):
         back = (back @ weight) * slope[:, None]
-    if first.shape[0] >= first.shape[1]:
+    if 2 * first.shape[0] > 3 * first.shape[1]:
         return (back @ first).square().sum((1, 2))
-    return ((back @ (first @ first.T)) * back).sum((1, 2))
+    full = torch.promote_types(back.dtype, torch.float32)
+    norms: Tensor = _NormByGram.apply(back.to(full), first.to(full))
+    return norms
+
+
+class _NormByGram(torch.autograd.Function):
+    """|B W|²_F = tr(B W W' B') of each of the matrices B ``(N, R, K)``, for one W ``(K, D)``: ``(N,)``.
+
+    The gradient in B is 2 B W W', which the forward pass has made: one of three large products is saved.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, back: Tensor, first: Tensor) -> Tensor:
+        by_gram = back @ (first @ first.T)
+        ctx.save_for_backward(back, first, by_gram)
+        return (by_gram * back).sum((1, 2))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor]:
+        back, first, by_gram = ctx.saved_tensors
+        weighted = back * slope[:, None, None]
+        of_gram = back.flatten(0, 1).T @ weighted.flatten(0, 1)
+        return 2 * by_gram * slope[:, None, None], 2 * of_gram @ first
 
 
 def _slopes(layers: list[nn.Module], x: Tensor) -> list[Tensor]:

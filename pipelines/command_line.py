@@ -62,7 +62,7 @@ def read(argv: list[str]) -> Request:
         UserError: for a name that nothing answers to, or a file that can't be read.
     """
     catalogue, own = Catalogue(ROOT), own_options()
-    options = list(options_of(argv))
+    options = list(split_options(argv))
     _answer_help(options, catalogue, own)
     flags = [(name, value) for name, value in options if name not in ("recipe", "resume", "config")]
     given = {name: value for name, value in options if name in ("recipe", "resume") and value}
@@ -83,11 +83,11 @@ def read(argv: list[str]) -> Request:
     return Request(arguments, given.get("resume"))
 
 
-def options_of(argv: list[str], flags: set[str] = FLAGS) -> Iterator[tuple[str, str | None]]:
+def split_options(argv: list[str], flags: set[str] = FLAGS) -> Iterator[tuple[str, str | None]]:
     """``--a=1 --b 2 --c`` as pairs of name and value; ``flags`` may stand without one.
 
     Raises:
-        UserError: for a word that is no option, or an option without its value.
+        UserError: a word is no option, or an option has no value.
     """
     words = ["--help" if word == "-h" else word for word in argv]
     while words:
@@ -124,8 +124,8 @@ def named_file(name: str, folder: Path = RECIPES, kind: str = "recipe") -> Path:
     known = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
     if name not in known:
         nearest = closest(name, known)
-        hint = f": did you mean {nearest}?" if nearest else "."
-        raise UserError(f"Unknown {kind} '{name}'{hint} Known: {', '.join(known)}.")
+        hint = f"did you mean {nearest}?" if nearest else "see --help for all of them."
+        raise UserError(f"Unknown {kind} '{name}': {hint}")
     return known[name]
 
 
@@ -153,10 +153,10 @@ def _downloaded(run_id: str, artefact: str) -> Path:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """The sections of a configuration.
+    """The sections of a YAML file.
 
     Raises:
-        UserError: it can't be read, or holds something else.
+        UserError: it can't be read, or holds no sections.
     """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))

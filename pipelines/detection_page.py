@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 TITLES = {
     "auroc": "AUROC",
+    "auroc_by_entity": "AUROC, mean over entities",
     "ap": "AP (95 %)",
+    "ap_by_entity": "AP, mean over entities",
     "recall_at_false_alarms_0.01": "recall at 1 %",
     "recall_at_false_alarms_0.05": "recall at 5 %",
     "precision": "precision",

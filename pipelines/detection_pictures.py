@@ -30,6 +30,7 @@ from pipelines.drawing import (
 from pipelines.judging.anomalies import Labels, Said
 from pipelines.judging.detection import MODEL, Detection
 
+NOT_DRAWN = ("always_alarm", "time_index")  # curves that say nothing
 MOST_POINTS = 1500
 MOST_ENTITIES = 5
 
@@ -45,7 +46,7 @@ def draw_detection(detection: Detection, folder: Path, what: str) -> list[Path]:
         title = f"{what}: alarms, {own.alarm[~labels.anomaly].mean():.2%} of normal test rows"
         drawn.append(confusion(own, labels, folder / "confusion.png", title))
     if labels.has_both:
-        shown = {name: one for name, one in said.items() if name not in ("always_alarm", "time_index")}
+        shown = {name: one for name, one in said.items() if name not in NOT_DRAWN}
         drawn.append(roc_curves(shown, labels, folder / "roc.png", f"{what}: anomalies found for false alarms"))
         title = f"{what}: how many alarms are right"
         drawn.append(precision_recall_curves(shown, labels, folder / "precision_recall.png", title))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from lit_ae.errors import UserError
 from pipelines.catalogue import Catalogue, flatten
-from pipelines.command_line import ROOT, local_file, one_line_errors, options_of, own_options, read_yaml
+from pipelines.command_line import ROOT, local_file, one_line_errors, own_options, read_yaml, split_options
 
 USAGE = """\
 usage: python -m pipelines.evaluate MODEL [--data CLASS] [--data.<option> VALUE] [--config FILE] [--<option> VALUE]
@@ -44,7 +44,7 @@ def read(argv: list[str]) -> Question:
     catalogue = Catalogue(ROOT)
     own = {name: text for name, text in own_options().items() if name.partition(".")[0] in GROUPS}
     has_model = bool(argv) and not argv[0].startswith("-")
-    options = list(options_of(argv[1:] if has_model else argv))
+    options = list(split_options(argv[1:] if has_model else argv))
     for name, value in options:
         if name == "help":
             print(catalogue.help_text_of(value) if value else help_text(catalogue, own))

@@ -107,6 +107,14 @@ class SeenBy(LitData):
     def load(self) -> dict[Role, Rows]:
         return self.rows
 
+    def optimal_scores(self, rows: Rows) -> Tensor | None:
+        return self.data.optimal_scores(self.data.rows["test"])
+
+    @property
+    def spiked(self) -> list[int]:
+        """The features that made-up anomalies change; none for other data."""
+        return getattr(self.data, "spiked", [])
+
 
 def recoded(raw: Tensor, theirs: Schema, ours: Schema) -> Tensor:
     """Rows ``(..., columns)`` of one schema as those of another, by the columns' names and the categories."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lit_ae.errors import UserError
-from pipelines.command_line import one_line_errors
+from pipelines.catalogue import Catalogue, closest
+from pipelines.command_line import ROOT, one_line_errors
 from pipelines.options import Evaluation
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ def train(name: str, root: str | None, seed: int) -> "FeatureNetwork":
     import data
     from lit_ae.metrics.feature_network import FeatureNetwork, fresh_classifier
 
-    if name not in data.__all__ or not isinstance(getattr(data, name), type):
-        raise UserError(f"Unknown data set '{name}': see python -m pipelines.train --help.")
+    known = Catalogue(ROOT).data_sets
+    if name not in known:
+        raise UserError(f"Unknown data set '{name}': did you mean {closest(name, known) or ' or '.join(known)}?")
     rows = getattr(data, name)(root=root)
     if rows.spec.kind != "image" or not rows.spec.classes:
         raise UserError(f"A feature network needs images with labels, and {name} has none: take MNIST or Digits.")

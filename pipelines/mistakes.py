@@ -14,13 +14,25 @@ def explained(error: BaseException) -> UserError:
     """The reason of a library's error in one sentence; a UserError inside it is the reason itself."""
     own = next((cause for cause in _chain(error) if isinstance(cause, UserError)), None)
     text = str(error)
-    return own or UserError(_wrong_value(text) or _no_gpu(text) or _first_lines(text) or type(error).__name__)
+    return own or UserError(
+        _not_given(text) or _wrong_value(text) or _no_gpu(text) or _first_lines(text) or type(error).__name__
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _not_given(text: str) -> str | None:
+    """The sentence for options that have no default and were left out."""
+    found = re.search(r"class_path '(?:\w+\.)*(\w+)':\s+the following arguments are required: ([\w, ]+)", text)
+    keys = _nested_keys(text)
+    if not found or not keys:
+        return None
+    options = " and ".join(f"--{keys[-1][2]}.{name}" for name in found[2].strip().split(", "))
+    return f"{found[1]} needs {options}: see --help {found[1]}."
 
 
 def _wrong_value(text: str) -> str | None:

@@ -1,7 +1,6 @@
 """The pictures of a trained model: what people look at first."""
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +76,10 @@ def _learning_curves(
     history: Mapping[str, Sequence[tuple[float, float]]], unit_of: Mapping[str, str], folder: Path, what: str
 ) -> Path:
     """Every term, and in panels of their own the weights that change, the parts' gradients and the learning rate."""
-    titles = {"weight/": "weight of ", "gradient_norm/": "gradient norm of "}
-    curves = {reduce(lambda name, old: name.replace(old, titles[old]), titles, key): history[key] for key in history}
+    curves = {
+        name.replace("weight/", "weight of ").replace("gradient_norm/", "gradient norm of "): points
+        for name, points in history.items()
+    }
     terms = {name.partition("/")[2] for name in curves if "/" in name}
     units = {name: "nats" for name in terms} | {"mse": "per feature", "token_accuracy": "share", **unit_of}
     title = f"{what}: every term of the objective"

@@ -17,6 +17,11 @@ FIGURES = {
     "test/mse": "MSE per pixel",
     "test/psnr": "PSNR, dB",
     "test/ssim": "SSIM",
+    "test/fid": "FID of samples",
+    "test/precision": "precision of samples",
+    "test/recall": "recall of samples",
+    "test/bits_per_pixel": "bits a pixel of the code",
+    "test/jpeg_bits_per_pixel": "bits a pixel of JPEG, no less PSNR",
     "test/elbo": "ELBO, nats, z drawn",
     "test/elbo_at_mean": "ELBO, nats, z = mean",
     "test/reconstruction": "reconstruction, nats",
@@ -83,13 +88,13 @@ def show(
         write(asked.write, mark, table)
 
 
-def train(recipe: str, seed: int, experiment: str, options: Sequence[str] = ()) -> Run:
-    """The finished run of a recipe and a seed, trained now, with these options, where there is none.
+def train(recipe: str, seed: int, experiment: str, options: Sequence[str] = (), name: str | None = None) -> Run:
+    """The finished run of a recipe and a seed, trained now, with these options, where there is none of that name.
 
     Raises:
         UserError: it did not finish.
     """
-    name = f"{recipe} seed {seed}"
+    name = name or f"{recipe} seed {seed}"
     found = finished(name, experiment)
     if found is None:
         command = [sys.executable, "-m", "pipelines.train", "--recipe", recipe, "--seed_everything", str(seed)]

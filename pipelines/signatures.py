@@ -45,20 +45,23 @@ class Sources:
         self.classes: dict[str, ast.ClassDef] = {}
         self.docs: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
+        self.own_aliases: dict[str, dict[str, str]] = {}  # of the file that a class stands in
         for file in files:
+            own: dict[str, str] = {}
             for node in ast.parse(file.read_text(encoding="utf-8")).body:
-                self._read(node)
+                self._read(node, own)
+            self.aliases |= own
 
-    def _read(self, node: ast.stmt) -> None:
+    def _read(self, node: ast.stmt, own: dict[str, str]) -> None:
         if isinstance(node, ast.ClassDef):
-            self.classes[node.name] = node
+            self.classes[node.name], self.own_aliases[node.name] = node, own
             self.docs[node.name] = ast.get_docstring(node) or ""
         elif isinstance(node, ast.Assign):
             name, _, attribute = ast.unparse(node.targets[0]).partition(".")
             if attribute == "__doc__":
                 self.docs[name] = inspect.cleandoc(_literal_text(node.value))
             elif isinstance(node.value, ast.Subscript) and not attribute:
-                self.aliases[name] = ast.unparse(node.value)
+                own[name] = ast.unparse(node.value)
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """Every public class that derives from the root and lacks no abstract method, in the order of the files."""
@@ -78,13 +81,15 @@ class Sources:
         return [name, *(ancestor for base in self._bases(name) for ancestor in self._lineage(base))]
 
     def _missing(self, name: str) -> set[str]:
-        """The abstract methods that a class still lacks."""
-        if name not in self.classes:
-            return set()
-        methods = [node for node in self.classes[name].body if isinstance(node, ast.FunctionDef)]
-        abstract = {node.name for node in methods if "abstractmethod" in _decorators(node)}
-        inherited = {method for base in self._bases(name) for method in self._missing(base)}
-        return abstract | (inherited - {node.name for node in methods})
+        """The abstract methods that a class still lacks: those whose nearest definition is an abstract one."""
+        nearest: dict[str, bool] = {}
+        for owner in reversed(dict.fromkeys(reversed(self._lineage(name)))):  # a shared base comes after all it is of
+            for node in self.classes[owner].body if owner in self.classes else ():
+                if isinstance(node, ast.FunctionDef):
+                    nearest.setdefault(node.name, "abstractmethod" in _decorators(node))
+                for target in node.targets if isinstance(node, ast.Assign) else ():
+                    nearest.setdefault(ast.unparse(target), False)
+        return {method for method, is_abstract in nearest.items() if is_abstract}
 
     def _signature(self, name: str) -> tuple[dict[str, Parameter], bool]:
         """A class's parameters, its own before its bases', and whether it may take others too."""
@@ -109,13 +114,15 @@ class Sources:
         elif "dataclass" in _decorators(node):
             fields = [(ast.unparse(n.target), n.annotation, n.value) for n in node.body if isinstance(n, ast.AnnAssign)]
         return {
-            name: Parameter(name, self._type(annotation), _text(default), helps.get(name, ""))
+            name: Parameter(name, self._type(annotation, node.name), _text(default), helps.get(name, ""))
             for name, annotation, default in fields
             if name not in _NOT_THE_USERS
         }
 
-    def _type(self, annotation: ast.expr | None) -> str:
-        return re.sub(r"\w+", lambda word: self.aliases.get(word[0], word[0]), _text(annotation) or "")
+    def _type(self, annotation: ast.expr | None, owner: str) -> str:
+        """The annotation with its aliases written out; those of the class's own file come first."""
+        known = self.aliases | self.own_aliases[owner]
+        return re.sub(r"\w+", lambda word: known.get(word[0], word[0]), _text(annotation) or "")
 
 
 def _arguments(args: ast.arguments) -> list[_Field]:

@@ -10,9 +10,8 @@ from lit_ae.spec import DataSpec
 
 
 class Usual(NamedTuple):
-    """What is usual of each feature ``(*shape)``: mean, standard deviation, lowest and highest value."""
+    """What is usual of each feature ``(*shape)``: standard deviation, lowest and highest value."""
 
-    mean: Tensor
     deviation: Tensor
     low: Tensor
     high: Tensor
@@ -20,7 +19,7 @@ class Usual(NamedTuple):
     @staticmethod
     def of(normal: Tensor, over: tuple[int, ...]) -> "Usual":
         rows = normal.float()
-        return Usual(rows.mean(over), rows.std(over, correction=0), rows.amin(over), rows.amax(over))
+        return Usual(rows.std(over, correction=0), rows.amin(over), rows.amax(over))
 
 
 Make = Callable[[Tensor, Usual, torch.Generator], Tensor]
@@ -44,14 +43,15 @@ def strayed(x: Tensor, usual: Usual, generator: torch.Generator) -> Tensor:
     return torch.where(_some(x, 0.02, generator), anywhere, x)
 
 
+def scattered(x: Tensor, usual: Usual, generator: torch.Generator) -> Tensor:
+    """A tenth of the features anywhere between the lowest and the highest value that is usual."""
+    anywhere = usual.low + (usual.high - usual.low) * torch.rand(x.shape, generator=generator)
+    return torch.where(_some(x, 0.1, generator), anywhere, x)
+
+
 def exchanged(x: Tensor, usual: Usual, generator: torch.Generator) -> Tensor:
     """A third of the features from another row: each value is usual, and their company is not."""
     return torch.where(_some(x, 1 / 3, generator), x[_others(x, generator)], x)
-
-
-def faded(x: Tensor, usual: Usual, generator: torch.Generator) -> Tensor:
-    """A third of the features at their mean."""
-    return torch.where(_some(x, 1 / 3, generator), usual.mean, x)
 
 
 def noisy(x: Tensor, usual: Usual, generator: torch.Generator) -> Tensor:
@@ -73,11 +73,6 @@ def patched(x: Tensor, usual: Usual, generator: torch.Generator) -> Tensor:
 def turned(x: Tensor, usual: Usual, generator: torch.Generator) -> Tensor:
     """A quarter turn."""
     return x.rot90(1, (-2, -1)) if x.shape[-1] == x.shape[-2] else x.flip(-1)
-
-
-def blended(x: Tensor, usual: Usual, generator: torch.Generator) -> Tensor:
-    """The mean of two rows."""
-    return (x + x[_others(x, generator)]) / 2
 
 
 def drifted(x: Tensor, usual: Usual, generator: torch.Generator) -> Tensor:
@@ -110,8 +105,8 @@ def disordered(x: Tensor, usual: Usual, generator: torch.Generator) -> Tensor:
 
 
 KINDS: dict[str, dict[str, Make]] = {
-    "table": {"spiked": spiked, "strayed": strayed, "exchanged": exchanged, "faded": faded, "noisy": noisy},
-    "image": {"patched": patched, "turned": turned, "blended": blended, "noisy": noisy},
+    "table": {"spiked": spiked, "strayed": strayed, "scattered": scattered, "exchanged": exchanged},
+    "image": {"patched": patched, "turned": turned, "noisy": noisy},
     "series": {"drifted": drifted, "stuck": stuck, "restless": restless, "exchanged": exchanged},
     "sequence": {"misspelt": misspelt, "disordered": disordered},
 }

@@ -5,14 +5,16 @@ from statistics import mean
 import torch
 from torch import Tensor
 
-WORTH = 0.002  # mean AUROC that one more score must add
+HEDGE = 0.005  # mean AUROC that is given for one more score: real anomalies are not like the synthetic ones
+ALIKE = 0.9999  # rank correlation on normal rows from which on two scores say the same
 
 
 def choose(normal: Tensor, anomalies: dict[str, Tensor], fixed: bool = False) -> tuple[list[int], dict[str, float]]:
     """The columns whose mean is good, and its AUROC on each kind of anomaly.
 
-    Begins with the best column by mean AUROC over the kinds, and takes in the best other one as long as that adds
-    ``WORTH``.
+    Begins with the best column by mean AUROC over the kinds and takes in the best other one, one after the other. Of
+    these combinations the largest counts whose AUROC is within ``HEDGE`` of the best. A column that ranks rows as an
+    earlier one does is left out.
 
     Args:
         normal: scores of normal rows on one scale, ``(N, scores)``.
@@ -23,16 +25,29 @@ def choose(normal: Tensor, anomalies: dict[str, Tensor], fixed: bool = False) ->
     def reached(columns: list[int]) -> dict[str, float]:
         return {kind: auroc(normal[:, columns].mean(1), bad[:, columns].mean(1)) for kind, bad in anomalies.items()}
 
-    chosen = list(range(normal.shape[1])) if fixed else []
-    best = reached(chosen) if fixed else {"": 0.0}
-    while len(chosen) < normal.shape[1]:
-        more = [[*chosen, column] for column in range(normal.shape[1]) if column not in chosen]
-        found = [reached(columns) for columns in more]
-        place = max(range(len(more)), key=lambda one: sum(found[one].values()))
-        if mean(found[place].values()) < mean(best.values()) + WORTH:
-            break
-        chosen, best = more[place], found[place]
-    return sorted(chosen), best
+    if fixed:
+        columns = list(range(normal.shape[1]))
+        return columns, reached(columns)
+    left, path = distinct(normal), list[tuple[list[int], dict[str, float]]]([([], {"": 0.0})])
+    while left:
+        found = {column: reached([*path[-1][0], column]) for column in left}
+        best = max(left, key=lambda column: mean(found[column].values()))
+        path.append(([*path[-1][0], best], found[best]))
+        left.remove(best)
+    top = max(mean(aurocs.values()) for _, aurocs in path)
+    columns, aurocs = [step for step in path if mean(step[1].values()) >= top - HEDGE][-1]
+    return sorted(columns), aurocs
+
+
+def distinct(normal: Tensor) -> list[int]:
+    """The columns without those whose rank correlation with an earlier one is ``ALIKE`` or more."""
+    ranks = normal.argsort(0).argsort(0).double()
+    alike = torch.corrcoef(ranks.T).view(normal.shape[1], -1) >= ALIKE
+    kept: list[int] = []
+    for column in range(normal.shape[1]):
+        if not alike[column, kept].any():
+            kept.append(column)
+    return kept
 
 
 def auroc(normal: Tensor, anomalous: Tensor) -> float:

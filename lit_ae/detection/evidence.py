@@ -10,13 +10,14 @@ from torch import Tensor
 from lit_ae.detection.blocks import in_blocks
 from lit_ae.detection.codes import WIDEST, Bank, Cloud
 from lit_ae.detection.packing import pack, unpack
-from lit_ae.detection.residuals import Norms, magnitudes, mean_of_top
+from lit_ae.detection.residuals import Norms, magnitudes, mean_of_top, relative_error
 from lit_ae.detection.settings import DetectionSettings
 from lit_ae.latents import DiagonalGaussian, Latent
 from lit_ae.module import LitAutoencoder
 from lit_ae.randomness import mix
 from lit_ae.variants.adversarial_autoencoder import AdversarialAutoencoder
 
+STRANGE, ROUNDS = 2.5, 4  # normal residuals beyond which a feature is not believed; how often that is asked
 FIT_ROWS = 50_000  # training rows that the codes' statistics are fitted on, at most
 
 
@@ -77,6 +78,11 @@ class Witness:
         """
         seen = _seen(self.model, x)
         scores = {} if self.norms is None else self._of_residual(seen.residual, self.norms)
+        if self.norms is not None and (wanted is None or "imputed_features" in wanted):
+            left = magnitudes(self.imputed(x, seen.residual), self.model.spec)
+            scores["imputed_features"] = self._top(left, self.norms)
+        if self.model.spec.kind == "image":
+            scores["relative_error"] = relative_error(x, seen.residual, self.model.spec)
         if wanted is None or "log_probability" in wanted:
             scores["log_probability"] = -self._log_probability(x, seen.latent)
         if wanted is None or "neighbours" in wanted:
@@ -95,17 +101,36 @@ class Witness:
         return self.bank.nearest(whitened, self.settings.neighbours)
 
     def residuals(self, x: Tensor, inside: Tensor) -> dict[str, Tensor]:
-        """Of one block: codes, x̂ - x, and each feature's residual in units of its normal root mean square ``(N, F)``.
+        """Of one block: codes, x̂ - x by :meth:`imputed`, and each feature's share of its normal residual ``(N, F)``.
 
         Args:
             x: rows in model space.
             inside: the same rows as the model is asked about them, see :meth:`Hull.clamped`.
         """
         seen = _seen(self.model, inside)
-        residual = seen.residual + (inside - x)
+        residual = self.imputed(inside, seen.residual) + (inside - x)
         left = magnitudes(residual, self.model.spec)
         ratios = torch.zeros_like(left) if self.norms is None else left / self.norms.sigma
         return {"z": seen.z, "residual": residual, "ratios": ratios}
+
+    def imputed(self, x: Tensor, residual: Tensor) -> Tensor:
+        """x̂ - x where x̂ is made of the features that are not strange.
+
+        A strange feature draws the code towards it, and then its neighbours look strange too. So strange features are
+        replaced by what is expected of them, and the model is asked again, ``ROUNDS`` times.
+
+        Args:
+            x: rows in model space.
+            residual: what is left of them at first.
+        """
+        if self.norms is None:
+            return residual
+        sigma = self.norms.sigma
+        limit = STRANGE * (sigma if self.model.spec.kind == "series" else sigma.view(x.shape[1:]))
+        for _ in range(ROUNDS):
+            believed = torch.where(residual.abs() > limit, x + residual, x)
+            residual = believed + _seen(self.model, believed).residual - x
+        return residual
 
     def tensors(self, prefix: str) -> dict[str, Tensor]:
         """All but the model, for :meth:`restore`."""
@@ -123,14 +148,18 @@ class Witness:
         return cls(model, settings, **groups)
 
     def _of_residual(self, residual: Tensor, norms: Norms) -> dict[str, Tensor]:
-        left, clip = magnitudes(residual, self.model.spec), self.settings.clip
-        top = mean_of_top((left / norms.reach).clamp(max=clip), self.settings.top_features)
-        scores = {"residual": (left / norms.sigma).clamp(max=clip).square().mean(1), "top_features": top}
+        left = magnitudes(residual, self.model.spec)
+        whole = (left / norms.sigma).clamp(max=self.settings.clip).square().mean(1)
+        scores = {"residual": whole, "top_features": self._top(left, norms)}
         squares = residual.square()
         if self.model.spec.kind == "series":
             now = {"reconstruction_error": squares[:, -1].mean(1), "rolling_error": squares.mean((1, 2))}
             return {**now, **scores}
         return {"reconstruction_error": squares.flatten(1).mean(1), **scores}
+
+    def _top(self, left: Tensor, norms: Norms) -> Tensor:
+        ratios = (left / norms.reach).clamp(max=self.settings.clip)
+        return mean_of_top(ratios, self.settings.top_features)
 
     def _log_probability(self, x: Tensor, latent: Latent) -> Tensor:
         """log p(x|z) at the posterior mean, or the importance-weighted bound of ``draws`` codes, always the same."""

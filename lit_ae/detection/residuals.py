@@ -46,3 +46,10 @@ def signed(residual: Tensor, spec: DataSpec) -> Tensor:
 def mean_of_top(ratios: Tensor, count: int) -> Tensor:
     """The mean of the ``count`` largest of ``(N, F)``."""
     return torch.topk(ratios, min(count, ratios.shape[1])).values.mean(1)
+
+
+def relative_error(x: Tensor, residual: Tensor, spec: DataSpec) -> Tensor:
+    """The squared residual over the light of the image ``(N,)``: a faint image has little to get wrong."""
+    black = spec.value_range[0] if spec.value_range else 0.0
+    light = (x - black).square().flatten(1).sum(1)
+    return residual.square().flatten(1).sum(1) / light.clamp(min=1e-6)

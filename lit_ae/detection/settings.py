@@ -7,8 +7,10 @@ from lit_ae.errors import UserError
 Rule = Literal["conformal", "fdr", "quantile", "contamination", "sigma", "labelled_f1"]
 ScoreName = Literal[
     "reconstruction_error",
+    "relative_error",
     "residual",
     "top_features",
+    "imputed_features",
     "log_probability",
     "mahalanobis",
     "neighbours",

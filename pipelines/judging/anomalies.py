@@ -32,7 +32,7 @@ class Labels:
         anomaly: which rows are anomalous ``(N,)``.
         family: kind of each anomaly, index into ``families`` ``(N,)``; None where they are not told apart.
         families: the kinds' names.
-        entity: whose rows they are ``(N,)``, in the order of time; None where the rows are no series.
+        entity: whose rows they are ``(N,)``, in the order of time; None where the rows have no time.
         rows_per_day: of one entity; None where time is not known.
     """
 
@@ -47,8 +47,9 @@ class Labels:
         """The labels of a role's rows; None where there are none."""
         if rows.anomaly is None:
             return None
-        family, entity = _plain(rows.family), _plain(rows.entity)
-        return cls(rows.anomaly.numpy(), family, families, entity, _rows_per_day(_plain(rows.time), entity))
+        time = _plain(rows.time)
+        entity = None if time is None else _plain(rows.entity)
+        return cls(rows.anomaly.numpy(), _plain(rows.family), families, entity, _rows_per_day(time, entity))
 
     def take(self, rows: Booleans) -> "Labels":
         """Some of the rows, by a mask ``(N,)``."""
@@ -103,6 +104,7 @@ def detection_figures(said: Said, labels: Labels, asked: Evaluation) -> dict[str
         figures |= alarm_figures(said.alarm, labels.anomaly)
     if labels.family is not None:
         found = family_figures(said.score, said.alarm, labels.anomaly, labels.family, labels.families)
+        found = found if len(found) > 1 else {}
         figures |= {f"family/{named(name)}/{key}": value for name, own in found.items() for key, value in own.items()}
     return figures | _series_figures(said, labels, asked)
 
@@ -110,7 +112,7 @@ def detection_figures(said: Said, labels: Labels, asked: Evaluation) -> dict[str
 def _series_figures(said: Said, labels: Labels, asked: Evaluation) -> dict[str, float]:
     if labels.entity is None:
         return {}
-    figures = {}
+    figures = _mean_over_entities(said.score, labels.anomaly, labels.entity)
     if labels.has_both:
         adjusted = point_adjusted(said.score, labels.anomaly, labels.entity)
         figures["oracle_point_adjusted_f1"] = best_f1(adjusted, labels.anomaly)
@@ -120,6 +122,15 @@ def _series_figures(said: Said, labels: Labels, asked: Evaluation) -> dict[str, 
     if said.alarm is not None:
         figures |= event_figures(said.alarm, labels.anomaly, labels.entity, labels.rows_per_day)
     return figures
+
+
+def _mean_over_entities(score: Floats, anomaly: Booleans, entity: Integers) -> dict[str, float]:
+    """AUROC and AP of each entity by itself, and their means over those that have both kinds of rows."""
+    own = [(score[entity == one], anomaly[entity == one]) for one in np.unique(entity)]
+    found = [ranking_figures(*rows) for rows in own if 0 < rows[1].mean() < 1]
+    if len(own) < 2 or not found:
+        return {}
+    return {f"{name}_by_entity": float(np.mean([one[name] for one in found])) for name in ("auroc", "ap")}
 
 
 def protocol_of(labels: Labels, asked: Evaluation) -> dict[str, str]:
@@ -138,6 +149,7 @@ def protocol_of(labels: Labels, asked: Evaluation) -> dict[str, str]:
     }
     if labels.entity is not None:
         unit = "day" if labels.rows_per_day else "1,000 rows"
+        said["by_entity"] = "mean of the figures of each entity by itself, over those that have both kinds of rows"
         said["vus_pr"] = f"volume under precision and recall, buffers of 0 to {asked.longest_buffer} rows"
         said["event_recall"] = "share of anomalous stretches with an alarm on one of their rows or more"
         said["detection_delay"] = "rows from an event's first to its first alarm, mean over noticed events"

@@ -37,29 +37,37 @@ def check_label_efficiency(data: LitData, asked: Evaluation) -> None:
 
 def judge_label_efficiency(model: LitAutoencoder, data: LitData, asked: Evaluation, verdict: Verdict) -> None:
     """Test accuracies of classifiers that learn from few labels: mean and standard deviation over draws of the rows."""
+    if not asked.label_efficiency:
+        return
+    ways = _ways(model, data, verdict)
     for count in asked.label_efficiency:
-        for name, accuracy in _ways(model, data, verdict).items():
+        for (whose, name), accuracy in ways.items():
             draws = 1 if count == "all" and name != "scratch" else asked.label_draws
             accuracies = [accuracy(rows, draw) for draw, rows in enumerate(_drawn(data, count, draws))]
             spread = statistics.stdev(accuracies) if draws > 1 else 0.0
-            verdict.add(f"test/labels_{count}", {name: statistics.mean(accuracies), f"{name}_sd": spread})
-    if asked.label_efficiency:
-        verdict.protocol["labels"] = (
-            f"test accuracy, mean and sd of {asked.label_draws} draws of the labelled training rows; frozen: logistic "
-            "regression on the standardised code; scratch: the encoder's network with new weights under a linear "
-            f"layer, {LEAST_EPOCHS} epochs or {LEAST_STEPS} steps of Adam; input: logistic regression on x itself"
-        )
+            verdict.add(f"{whose}/labels_{count}", {name: statistics.mean(accuracies), f"{name}_sd": spread})
+    verdict.protocol["labels"] = (
+        f"test accuracy, mean and sd of {asked.label_draws} draws of the labelled training rows; frozen: logistic "
+        "regression on the standardised code; scratch: the encoder's network with new weights under a linear layer, "
+        f"{LEAST_EPOCHS} epochs or {LEAST_STEPS} steps of Adam; input: logistic regression on x itself"
+    )
 
 
-def _ways(model: LitAutoencoder, data: LitData, verdict: Verdict) -> dict[str, Callable[[Tensor, int], float]]:
-    """By name, how a classifier comes from the labelled rows: test accuracy, given their numbers and the draw's."""
+def _ways(
+    model: LitAutoencoder, data: LitData, verdict: Verdict
+) -> dict[tuple[str, str], Callable[[Tensor, int], float]]:
+    """By whose and name, how a classifier comes from labels: test accuracy, given the numbers of rows and of draw."""
     fit, test = data.split("fit"), data.split("test")
     assert fit.y is not None
     assert test.y is not None
     codes, y, test_y = in_chunks(model.encode, fit.x, device=model.device), fit.y, test.y
+    pca = verdict.pca
 
     def frozen(rows: Tensor, draw: int) -> float:
         return linear_probe_accuracy(codes[rows], y[rows], verdict.codes, test_y, len(rows))
+
+    def on_pca(rows: Tensor, draw: int) -> float:
+        return linear_probe_accuracy(pca.encode(fit.x[rows]), y[rows], pca.encode(test.x), test_y, len(rows))
 
     def scratch(rows: Tensor, draw: int) -> float:
         with torch.random.fork_rng():
@@ -73,7 +81,8 @@ def _ways(model: LitAutoencoder, data: LitData, verdict: Verdict) -> dict[str, C
         x, test_x = fit.x[rows].flatten(1), test.x.flatten(1)
         return linear_probe_accuracy(x, y[rows], test_x, test_y, len(rows), standardize=False)
 
-    return {"frozen": frozen, "scratch": scratch, "input": on_input}
+    tested = {"frozen": frozen, "scratch": scratch, "input": on_input}
+    return {**{("test", name): way for name, way in tested.items()}, ("pca", "frozen"): on_pca}
 
 
 def _drawn(data: LitData, count: int | Literal["all"], draws: int) -> list[Tensor]:

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from lit_ae.errors import UserError
-from pipelines.catalogue import Catalogue, closest
-from pipelines.command_line import RECIPES, ROOT, named_file, options_of, own_options, read_yaml
+from pipelines.catalogue import Catalogue
+from pipelines.command_line import RECIPES, ROOT, named_file, own_options, read_yaml, split_options
 from pipelines.signatures import Sources
 from pipelines.tuning.definition import Definition, Search
+from pipelines.values import closest
 
 STUDIES = RECIPES / "studies"
 ACTIONS = {
@@ -88,7 +89,7 @@ def read(argv: list[str]) -> Asked | None:
     Raises:
         UserError: for a name that nothing answers to, a value that can't be, or a file that can't be read.
     """
-    options = list(options_of(argv, FLAGS))
+    options = list(split_options(argv, FLAGS))
     if any(name == "help" for name, _ in options):
         print(help_text())
         return None

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
 from lit_ae.errors import UserError
-from pipelines.catalogue import closest, flatten
+from pipelines.catalogue import flatten
 from pipelines.command_line import Request
 from pipelines.tuning.space import Space, Value
+from pipelines.values import closest
 
 Sampler = Literal["tpe", "random", "nsga2", "cmaes", "qmc"]
 Pruner = Literal["none", "median", "hyperband"]

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import yaml
 
 from lit_ae.errors import UserError
-from pipelines.catalogue import closest
 from pipelines.checks import check
 from pipelines.configuration import CommandLine
 from pipelines.tuning.definition import Definition, Search
 from pipelines.tuning.detection import detection_names
 from pipelines.tuning.space import Range, Value
 from pipelines.tuning.trial import configured
+from pipelines.values import closest
 
 
 class Probed(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lit_ae.errors import UserError
-from pipelines.catalogue import closest
+from pipelines.values import closest
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -69,7 +69,7 @@ def test_an_image_that_cannot_be_read_is_refused_or_skipped_and_counted(folder: 
         data.Images(str(folder)).setup()
     images = data.Images(str(folder), bad_files="skip")
     images.setup()
-    assert images.left_out["images that can't be read"] == 2
+    assert images.left_out["images that could not be read"] == 2
     assert sum(images.split_sizes.values()) == 119
 
 

@@ -95,6 +95,8 @@ def test_the_scores_that_tell_anomalies_are_chosen_and_no_others():
     bad["b"][:, 1] += 2
     columns, reached = choose(normal, bad)
     assert columns == [0, 1]
+    copies = {kind: rows[:, [0, 1, 2, 0]] for kind, rows in bad.items()}
+    assert choose(normal[:, [0, 1, 2, 0]], copies)[0] == [0, 1]
     assert reached.keys() == {"a", "b"}
     assert min(reached.values()) > 0.8
     assert choose(normal, bad, fixed=True)[0] == [0, 1, 2]

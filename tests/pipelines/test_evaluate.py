@@ -2,13 +2,29 @@
 
 import mlflow
 import pytest
+import yaml
 
 from data import Digits, NetworkTraffic
+from lit_ae.errors import UserError
 from pipelines import evaluate
 from pipelines.evaluating import SeenBy, check_fit
+from pipelines.models import INSIDE, fetch_model
 from tests.pipelines.conftest import Answer
 
-NO_EXTRAS = ("--evaluation.nll_samples", "0", "--evaluation.probe_rows", "0")
+SENSORS = {
+    "trainer": {"max_epochs": 2, "accelerator": "cpu"},
+    "model": {
+        "class_path": "lit_ae.variants.Autoencoder",
+        "init_args": {
+            "latent_dim": 4,
+            "network": {"class_path": "lit_ae.networks.MLP", "init_args": {"hidden": [16]}},
+        },
+    },
+    "data": {"class_path": "data.Sensors", "init_args": {"fit_rows": 500, "batch_size": 100}},
+    "evaluation": {"bootstrap": 20, "baseline_rows": 300, "probe_rows": 0},
+    "detection": {"alpha": 0.05},
+    "tracking": {"pictures_every": 0},
+}
 
 
 @pytest.fixture
@@ -26,26 +42,49 @@ def judge(store, capsys):
     return judged
 
 
-def test_a_run_a_folder_and_an_alias_are_judged_as_the_training_did(train, judge, runs, store):
-    assert train().code == 0
+@pytest.mark.timeout(400)
+def test_a_training_is_reported_and_judged_again_under_any_address(train, judge, runs, store, workspace):
+    (workspace / "sensors.yaml").write_text(yaml.safe_dump(SENSORS))
+    assert train("--config", "sensors.yaml").code == 0
     (trained,) = runs()
     run_id = trained.info.run_id
-    version = mlflow.register_model(f"runs:/{run_id}/model", "digits").version
-    store.set_registered_model_alias("digits", "champion", version)
-    addresses = (run_id, f"outputs/{run_id}/model", "models:/digits@champion")
-    for address in addresses:
-        given = () if address == run_id else ("--data", "Digits", "--data.fit_rows", 200)
-        answer = judge(address, *given, *NO_EXTRAS)
-        assert answer.code == 0, answer.err
-        assert "mse" in answer.out
-    judged = [run for run in runs() if run.info.run_id != run_id]
-    assert {run.data.tags["evaluated"] for run in judged} == set(addresses)
-    for run in judged:
-        assert run.info.status == "FINISHED"
-        for key in ("test/mse", "test/ssim", "pca/mse"):
-            assert run.data.metrics[key] == pytest.approx(trained.data.metrics[key], rel=1e-6)
-        kept = {file.path for file in store.list_artifacts(run.info.run_id)}
-        assert {"figures.md", "figures.json", "pictures"} <= kept
+    assert_is_reported(trained, store)
+    version = mlflow.register_model(f"runs:/{run_id}/model", "sensors").version
+    store.set_registered_model_alias("sensors", "champion", version)
+    small = ("--evaluation.bootstrap", 20, "--evaluation.baseline_rows", 300)
+    again = judge(run_id, *small)
+    assert again.code == 0, again.err
+    assert fetch_model("models:/sensors@champion").is_dir()
+    misfit = judge(run_id, "--data", "Digits")
+    assert misfit.code == 2
+    assert "The model takes samples of kind table, and Digits has image" in misfit.err
+    (judged,) = (run for run in runs() if run.info.run_id != run_id)
+    assert judged.data.tags["evaluated"] == run_id
+    assert_is_reported(judged, store)
+    for key in ("test/mse", "test/auroc", "test/f1", "test/hit_rate", "baseline_untrained/auroc", "baseline_knn/ap"):
+        assert judged.data.metrics[key] == pytest.approx(trained.data.metrics[key], rel=1e-9)
+
+
+def assert_is_reported(run, store) -> None:
+    """A finished run with the figures of every detector, the pages and the pictures."""
+    assert run.info.status == "FINISHED"
+    figures = run.data.metrics
+    detectors = ("always_alarm", "random", "time_index", "neyman_pearson", "untrained", "pca", "mahalanobis", "knn")
+    assert {f"baseline_{name}/auroc" for name in (*detectors, "isolation_forest")} < figures.keys()
+    assert {"test/ap_low", "test/recall_at_false_alarms_0.01", "test/false_alarm_rate_high"} < figures.keys()
+    kept = {file.path for file in store.list_artifacts(run.info.run_id)}
+    assert {"figures.md", "detection.md", "detection.json"} < kept
+    drawn = {file.path for file in store.list_artifacts(run.info.run_id, "pictures")}
+    names = ("roc", "precision_recall", "scores", "time_line", "confusion")
+    assert {f"pictures/{name}.png" for name in names} < drawn
+
+
+def test_folders_and_versions_are_models_too(tmp_path, model_directory):
+    with pytest.raises(UserError, match="no model of lit-ae"):
+        fetch_model(str(model_directory))
+    (tmp_path / "outputs" / ("a" * 32) / "model" / INSIDE).mkdir(parents=True)
+    found = fetch_model("a" * 32, tmp_path / "outputs")
+    assert fetch_model(str(found.parents[1])) == found
 
 
 WRONG = {
@@ -69,15 +108,6 @@ def test_mistakes_are_one_line_exit_code_2_and_no_run(words, reason, judge, runs
     assert answer.err.count("\n") == 1
     assert reason in answer.err
     assert runs() == []
-
-
-def test_data_that_do_not_fit_are_refused_before_a_run_is_opened(train, judge, runs):
-    train()
-    (trained,) = runs()
-    answer = judge(trained.info.run_id, "--data", "MNIST")
-    assert answer.code == 2
-    assert "The model takes samples of shape [1, 8, 8], and MNIST has [1, 28, 28]" in answer.err
-    assert len(runs()) == 1
 
 
 def test_rows_are_seen_by_the_models_own_preprocessing():

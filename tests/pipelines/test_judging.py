@@ -95,6 +95,7 @@ def test_labels_are_worth_more_the_more_there_are():
     for name in ("frozen", "scratch", "input"):
         assert 0.1 < figures[f"test/labels_30/{name}"] < figures[f"test/labels_all/{name}"] <= 1
         assert 0 < figures[f"test/labels_30/{name}_sd"] < 0.2
+    assert 0.5 < figures["pca/labels_30/frozen"] < figures["pca/labels_all/frozen"] < 0.95
     assert figures["test/labels_all/input"] > 0.95
     assert figures["test/labels_all/input_sd"] == figures["test/labels_all/frozen_sd"] == 0
     assert figures["test/labels_all/scratch"] > figures["test/labels_all/frozen"] + 0.2  # it was never trained
@@ -123,7 +124,7 @@ def test_label_efficiency_is_asked_for_by_an_option_and_stands_among_the_figures
         ("label_efficiency", "[0]", "label_efficiency needs numbers above 0 or all"),
         ("label_efficiency", "[some]", "evaluation.label_efficiency"),
         ("label_draws", "0", "label_draws at least 1"),
-        ("neighbours", "-1", "neighbours must be 0 or more"),
+        ("neighbours", "-1", "must be 0 or more"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_a_run_is_opened(train, runs, option, value, sentence):
@@ -134,8 +135,12 @@ def test_what_makes_no_sense_is_refused_before_a_run_is_opened(train, runs, opti
     assert runs() == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_recipe_of_shapes_is_made_up_and_says_so(train, runs):
-    answer = train("--recipe", "beta_vae_shapes", "--trainer.max_epochs", 10, "--data.fit_rows", 30)
+    short = ("--trainer.max_epochs", 1, "--model.beta", 4, "--model.learning_rate", "null", "--data.fit_rows", 200)
+    costs = ("--evaluation.nll_samples", 0, "--evaluation.compression_rows", 0, "--tracking.pictures_every", 0)
+    answer = train("--recipe", "beta_vae_shapes", *short, *costs)
     (run,) = runs()
     assert answer.code == 0, answer.err
     assert run.data.tags["synthetic"] == "true"

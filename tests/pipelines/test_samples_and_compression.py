@@ -117,12 +117,12 @@ def test_without_a_feature_network_no_run_is_opened(train, runs):
     assert runs() == []
 
 
-@pytest.mark.parametrize("name", ["Digts", "annotations"])
-def test_a_feature_network_of_no_data_is_refused(name, capsys):
+@pytest.mark.parametrize(("name", "meant"), [("Digts", "Digits"), ("LitData", "")])
+def test_a_feature_network_of_no_data_is_refused(name, meant, capsys):
     with pytest.raises(SystemExit) as end:
         feature_network.main([name, "--folder", "here"])
     assert end.value.code == 2
-    assert capsys.readouterr().err == f"lit-ae: Unknown data set '{name}': see python -m pipelines.train --help.\n"
+    assert capsys.readouterr().err.startswith(f"lit-ae: Unknown data set '{name}': did you mean {meant}")
     assert not Path("here").exists()
 
 
