@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from lit_ae.errors import UserError
 from pipelines.callbacks import Interrupted, StopBetweenSteps
-from pipelines.store import tracking_uri
+from pipelines.store import connect, leave_given_run, tracking_uri
 from pipelines.terminal import keep_quiet
 from pipelines.tracking import Status, Tracker
 from pipelines.tuning.after import train_chosen
@@ -138,6 +138,7 @@ def help_out(asked: Asked, definition: Definition) -> int:
     plan = plan_of(study)
     check_same(definition, plan)
     assert plan is not None
+    leave_given_run(connect(tracking_uri()), plan.parent)
     return 0 if Shift(study, plan, asked.running, None).to_the_end() is None else 1
 
 
