@@ -178,14 +178,21 @@ def open_run(
             client.update_run(run.info.run_id, name=name)
         for key, value in tags.items():
             client.set_tag(run.info.run_id, key, value)
-        if given and given != run.info.run_id:
-            client.set_tag(given, CONTINUED_TAG, run.info.run_id)
-            client.set_terminated(given)
-            client.delete_run(given)
+        if given != run.info.run_id:
+            leave_given_run(client, run.info.run_id)
     else:
         run = client.create_run(find_experiment(client, uri, experiment), tags=resolve_tags(tags), run_name=name)
     os.environ.pop("MLFLOW_RUN_ID", None)
     return run
+
+
+def leave_given_run(client: MlflowClient, successor: str) -> None:
+    """Closes and deletes the empty run that ``mlflow run`` has made, where another run has the work."""
+    given = os.environ.pop("MLFLOW_RUN_ID", None)
+    if given:
+        client.set_tag(given, CONTINUED_TAG, successor)
+        client.set_terminated(given)
+        client.delete_run(given)
 
 
 def fail_given_run(reason: str) -> None:

@@ -59,8 +59,10 @@ def trained(study: Study, plan: Plan, choice: FrozenTrial, number: int, folder: 
     if run_id is None:
         run_id = made(client, study, plan, choice, number)
         patiently(lambda: study.set_user_attr(FINALS, {**study.user_attrs.get(FINALS, {}), key: run_id}))
-    if client.get_run(run_id).info.status != "FINISHED":
-        train(command(plan, choice, number, folder), run_id)
+    run = client.get_run(run_id)
+    if run.info.status != "FINISHED":
+        resume = ["--resume", run_id] if run.data.params else []
+        train([*command(plan, choice, number, folder), *resume], run_id)
     run = client.get_run(run_id)
     if run.info.status != "FINISHED":
         raise UserError(

@@ -9,6 +9,7 @@ import platform
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,16 @@ class Watch:
         self._study, self._retries = study, retries
         self._seen: dict[int, tuple[object, float]] = {}
 
-    def hand_on(self) -> list[FrozenTrial]:
-        """Fails the trials of dead processes; those with retries left wait again. Returns those without."""
+    def hand_on(self, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
+        """Fails the trials of dead processes; those with retries left wait again. Returns those without.
+
+        Args:
+            trials: the study's, where they have just been read.
+        """
         lost = []
-        for trial in self._study.get_trials(deepcopy=True, states=(TrialState.RUNNING,)):
-            if self._is_dead(trial) and not give_back(self._study, trial, self._retries):
+        for trial in self._study.get_trials(deepcopy=False) if trials is None else trials:
+            is_dead = trial.state == TrialState.RUNNING and self._is_dead(trial)
+            if is_dead and not give_back(self._study, trial, self._retries):
                 lost.append(trial)
         return lost
 
@@ -165,7 +171,11 @@ def queue_again(study: Study, trial: FrozenTrial, deaths: int) -> None:
 
 def last_attempts(study: Study) -> list[FrozenTrial]:
     """The study's trials, each as its last attempt left it, in the order of their first."""
-    trials = study.get_trials(deepcopy=False)
+    return without_followed(study.get_trials(deepcopy=False))
+
+
+def without_followed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The same of trials that have been read already."""
     followed = {number for trial in trials for number in trial.system_attrs.get(EARLIER, ())}
     return sorted((trial for trial in trials if trial.number not in followed), key=slot)
 

@@ -1,5 +1,6 @@
 """What is kept of a study beside its trials, so that any process can work on it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from pipelines.tuning.definition import Definition, Search
-from pipelines.tuning.liveness import REASON, last_attempts
+from pipelines.tuning.liveness import REASON
 from pipelines.tuning.storage import patiently
 
 PLAN = "plan"  # the study's attribute
@@ -49,9 +50,9 @@ def plan_of(study: Study) -> Plan | None:
     return content and Plan(**{**content, "definition": Definition(**content["definition"])})  # type: ignore[return-value]
 
 
-def common_cause(study: Study, failures: int) -> str | None:
+def common_cause(trials: Iterable[FrozenTrial], failures: int) -> str | None:
     """Why so many trials in a row have failed; None where they have not."""
-    ended = [trial for trial in last_attempts(study) if trial.state.is_finished() and trial.datetime_complete]
+    ended = [trial for trial in trials if trial.state.is_finished() and trial.datetime_complete]
     latest = sorted(ended, key=lambda trial: trial.datetime_complete or datetime.max)[-failures:]
     if len(latest) < failures or any(trial.state != TrialState.FAIL for trial in latest):
         return None

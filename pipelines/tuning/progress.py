@@ -5,11 +5,10 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from pipelines.tuning.definition import Search
-from pipelines.tuning.liveness import last_attempts, slot
+from pipelines.tuning.liveness import slot
 from pipelines.tuning.plan import reason
 
 if TYPE_CHECKING:
@@ -20,13 +19,12 @@ class Progress:
     """Tells each trial's end once.
 
     Args:
-        study: the study.
         search: what it searches.
         tracker: the study's own run; None where another command has it.
     """
 
-    def __init__(self, study: Study, search: Search, tracker: "Tracker | None"):
-        self._study, self._search, self._tracker = study, search, tracker
+    def __init__(self, search: Search, tracker: "Tracker | None"):
+        self._search, self._tracker = search, tracker
         self._told: set[int] = set()
         self._trials: list[FrozenTrial] = []
 
@@ -42,9 +40,9 @@ class Progress:
         """Trials that are worked on, here or elsewhere."""
         return sum(trial.state == TrialState.RUNNING for trial in self._trials)
 
-    def tell(self) -> int:
-        """Looks at the trials, prints and logs those that have ended since; returns how many."""
-        self._trials = last_attempts(self._study)
+    def tell(self, trials: list[FrozenTrial]) -> int:
+        """Prints and logs those of the trials (see :func:`last_attempts`) that have ended since; returns how many."""
+        self._trials = trials
         ended = [trial for trial in self._trials if trial.state.is_finished()]
         new = [trial for trial in ended if slot(trial) not in self._told]
         for trial in sorted(new, key=lambda one: one.datetime_complete or datetime.max):

@@ -1,6 +1,5 @@
 """A study from the first check to the chosen model: read it from :func:`tune` downwards."""
 
-import time
 from pathlib import Path
 
 import mlflow
@@ -12,22 +11,19 @@ from optuna.trial import TrialState
 
 from lit_ae.errors import UserError
 from pipelines.callbacks import Interrupted, StopBetweenSteps
-from pipelines.store import REASON_TAG, connect, tracking_uri
+from pipelines.store import connect, leave_given_run, tracking_uri
 from pipelines.terminal import keep_quiet
 from pipelines.tracking import Status, Tracker
 from pipelines.tuning.after import train_chosen
 from pipelines.tuning.command import Asked
-from pipelines.tuning.crew import Crew, worker_command
 from pipelines.tuning.definition import Definition, Search
 from pipelines.tuning.liveness import REASON, Watch, last_attempts, queue_again
-from pipelines.tuning.plan import Plan, common_cause, keep, plan_of, reason
+from pipelines.tuning.plan import Plan, keep, plan_of
 from pipelines.tuning.probe import Probed, probe
-from pipelines.tuning.progress import Progress
 from pipelines.tuning.report import log_report
-from pipelines.tuning.storage import find_study, is_there, open_storage, patiently, refuse_the_tracking_store
-from pipelines.tuning.trial import RUNS, STATE_TAG, STUDY_TAG
-
-POLL = 0.5  # s between two looks at the trials
+from pipelines.tuning.shift import Shift
+from pipelines.tuning.storage import find_study, is_there, open_storage, refuse_the_tracking_store
+from pipelines.tuning.trial import STUDY_TAG
 
 
 def tune(asked: Asked) -> int:
@@ -80,9 +76,10 @@ def tune_in_a_run(
     status: Status = "FAILED"
     why: str | None = None
     try:
-        study = begun(storage, Plan(definition, tracker.run_id, *probed[:-1]))
+        plan = Plan(definition, tracker.run_id, *probed[:-1])
+        study = begun(storage, plan)
         fill_up(study, Search(**definition.search), probed)
-        why = work(asked, study, tracker)
+        why = Shift(study, plan, asked.running, tracker).to_the_end()
         if why is None:
             finish(asked, study, tracker)
             status = "FINISHED"
@@ -129,53 +126,6 @@ def fill_up(study: Study, search: Search, probed: Probed) -> None:
         study.enqueue_trial({})
 
 
-def work(asked: Asked, study: Study, tracker: Tracker | None) -> str | None:
-    """Keeps workers on the study until it has ended; returns why it could not go on, or None."""
-    plan = plan_of(study)
-    assert plan is not None
-    search, running = plan.search, asked.running
-    until = time.time() + 60 * search.minutes if search.minutes else float("inf")
-    log = Path(plan.output_dir) / "studies" / study.study_name
-    crew = Crew(worker_command(running.storage, study.study_name, until), running.workers, log)
-    watch, progress = Watch(study, search.retries), Progress(study, search, tracker)
-    try:
-        while True:
-            crew.bury()
-            for lost in patiently(watch.hand_on):
-                fail_runs(lost.user_attrs.get(RUNS, {}), reason(study.get_trials(deepcopy=False)[lost.number]))
-            if progress.tell():
-                crew.forget_deaths()
-            cause = common_cause(study, search.failures)
-            if cause:
-                return _stopped(f"the last {search.failures} trials failed, most by: {cause}")
-            if crew.deaths > search.failures + running.workers * search.retries:
-                return _stopped(f"its workers die, see {crew.log_of(0)}")
-            waiting = progress.waiting if time.time() < until else 0
-            if not waiting and not crew.working and (tracker is None or not progress.running):
-                return None
-            if waiting:
-                crew.keep_up(progress.running + waiting)
-            time.sleep(POLL)
-    finally:
-        crew.stop()
-        watch.hand_on()
-
-
-def _stopped(why: str) -> str:
-    print(f"\nThe study stopped: {why}.", flush=True)
-    return why
-
-
-def fail_runs(runs: dict[str, str], why: str) -> None:
-    """The MLflow runs of a trial whose process died for the last time."""
-    client = connect(tracking_uri())
-    for run_id in runs.values():
-        if client.get_run(run_id).info.status == "RUNNING":
-            client.set_tag(run_id, REASON_TAG, why)
-            client.set_tag(run_id, STATE_TAG, "FAIL")
-            client.set_terminated(run_id, "FAILED")
-
-
 def help_out(asked: Asked, definition: Definition) -> int:
     """Brings workers to a study that another command has begun.
 
@@ -185,8 +135,11 @@ def help_out(asked: Asked, definition: Definition) -> int:
     study = find_study(definition.name, open_storage(asked.running.storage))
     if study is None:
         raise UserError(f"There is no study '{definition.name}' to join: begin it without --join.")
-    check_same(definition, plan_of(study))
-    return 0 if work(asked, study, None) is None else 1
+    plan = plan_of(study)
+    check_same(definition, plan)
+    assert plan is not None
+    leave_given_run(connect(tracking_uri()), plan.parent)
+    return 0 if Shift(study, plan, asked.running, None).to_the_end() is None else 1
 
 
 def finish(asked: Asked, study: Study, tracker: Tracker) -> None:

@@ -21,7 +21,7 @@ from pipelines.callbacks import Interrupted
 from pipelines.command_line import one_line_errors
 from pipelines.rank import is_rank_zero
 from pipelines.terminal import keep_quiet
-from pipelines.tuning.plan import common_cause, plan_of
+from pipelines.tuning.plan import plan_of
 from pipelines.tuning.samplers import prepare
 from pipelines.tuning.storage import find_study, open_storage, patiently
 from pipelines.tuning.trial import Work, follow, work_on
@@ -80,9 +80,8 @@ def command(url: str, name: str, number: int) -> list[str]:
 def work_through(work: Work, until: float, alone: Callable[[int], list[str]]) -> int:
     """Claims trial after trial; returns the exit code."""
     stop, parent = StopBetweenTrials(), os.getppid()
-    search = work.plan.search
     while stop.signal is None and time.time() < until and os.getppid() == parent:
-        if common_cause(work.study, search.failures) or (number := claim(work)) is None:
+        if (number := claim(work)) is None:
             break
         if work.plan.is_isolated:
             stop.child = subprocess.Popen(alone(number))

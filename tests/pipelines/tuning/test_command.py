@@ -1,7 +1,10 @@
 """How a study's file and flags become its definition."""
 
+import os
+
 import pytest
 
+from pipelines.store import CONTINUED_TAG, leave_given_run
 from pipelines.tuning.command import known, read, studies
 
 
@@ -38,3 +41,12 @@ def test_the_help_page_names_studies_and_every_option(capsys):
     for name in [*studies(), *known("Search"), *known("Running"), "dashboard", "show", "proxy"]:
         assert name in page
     assert "tune_beta" in page
+
+
+def test_a_command_that_joins_leaves_the_run_that_mlflow_made_for_it(store, monkeypatch):
+    given = store.create_run("0").info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", given)
+    leave_given_run(store, "the study's")
+    run = store.get_run(given)
+    assert (run.info.lifecycle_stage, run.data.tags[CONTINUED_TAG]) == ("deleted", "the study's")
+    assert "MLFLOW_RUN_ID" not in os.environ

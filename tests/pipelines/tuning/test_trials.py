@@ -96,14 +96,14 @@ def test_failed_trials_are_recorded_and_the_study_goes_on_until_many_fail_in_a_r
         patched.setattr("pipelines.tuning.trial.fit", fails)
         work_on(work, begun_trial(work, claim(work)))
     work_on(work, begun_trial(work, claim(work)))
-    assert common_cause(work.study, 2) is None
+    assert common_cause(last_attempts(work.study), 2) is None
     with monkeypatch.context() as patched:
         patched.setattr("pipelines.tuning.trial.fit", fails)
         for _ in range(2):
             work_on(work, begun_trial(work, claim(work)))
     states = [trial.state.name for trial in work.study.get_trials()]
     assert states == ["FAIL", "COMPLETE", "FAIL", "FAIL"]
-    assert common_cause(work.study, 2) == "OutOfMemoryError: no memory left"
+    assert common_cause(last_attempts(work.study), 2) == "OutOfMemoryError: no memory left"
     run = run_of(store, work.study.get_trials()[0])
     assert run.info.status == "FAILED"
     assert (run.data.tags[STATE_TAG], run.data.tags[REASON_TAG]) == ("FAIL", "OutOfMemoryError: no memory left")
