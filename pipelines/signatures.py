@@ -81,12 +81,15 @@ class Sources:
         return [name, *(ancestor for base in self._bases(name) for ancestor in self._lineage(base))]
 
     def _missing(self, name: str) -> set[str]:
-        """The abstract methods that a class still lacks; what a base beside theirs defines, they don't."""
-        body = [node for owner in self._lineage(name) if owner in self.classes for node in self.classes[owner].body]
-        methods = [node for node in body if isinstance(node, ast.FunctionDef)]
-        abstract = {node.name for node in methods if "abstractmethod" in _decorators(node)}
-        values = {ast.unparse(target) for node in body if isinstance(node, ast.Assign) for target in node.targets}
-        return abstract - values - {node.name for node in methods if "abstractmethod" not in _decorators(node)}
+        """The abstract methods that a class still lacks: those whose nearest definition is an abstract one."""
+        nearest: dict[str, bool] = {}
+        for owner in reversed(dict.fromkeys(reversed(self._lineage(name)))):  # a shared base comes after all it is of
+            for node in self.classes[owner].body if owner in self.classes else ():
+                if isinstance(node, ast.FunctionDef):
+                    nearest.setdefault(node.name, "abstractmethod" in _decorators(node))
+                for target in node.targets if isinstance(node, ast.Assign) else ():
+                    nearest.setdefault(ast.unparse(target), False)
+        return {method for method, is_abstract in nearest.items() if is_abstract}
 
     def _signature(self, name: str) -> tuple[dict[str, Parameter], bool]:
         """A class's parameters, its own before its bases', and whether it may take others too."""

@@ -153,7 +153,8 @@ def work(asked: Asked, study: Study, tracker: Tracker | None) -> str | None:
             waiting = progress.waiting if time.time() < until else 0
             if not waiting and not crew.working and (tracker is None or not progress.running):
                 return None
-            crew.keep_up(progress.running + waiting)
+            if waiting:
+                crew.keep_up(progress.running + waiting)
             time.sleep(POLL)
     finally:
         crew.stop()

@@ -15,7 +15,7 @@ from lit_ae.detection.hull import Hull
 from lit_ae.detection.scale import SPAN
 from lit_ae.detection.settings import DetectionSettings
 from lit_ae.errors import UserError
-from lit_ae.networks import MLP
+from lit_ae.networks import Recurrent
 from lit_ae.variants import VAE, AdversarialAutoencoder
 from tests.detection.conftest import FEATURES, make, sensors, spec_of, trained, windows
 
@@ -188,7 +188,7 @@ def test_tokens_are_scored_without_residuals():
     spec = spec_of("sequence", (10,))
     spec.vocabulary, spec.value_range = tuple("abcd"), (0, 3)
     tokens = (torch.arange(10) + torch.randint(4, (900, 1), generator=generator)).remainder(4).float()
-    model = VAE(spec, latent_dim=2, network=partial(MLP, hidden=[16]), likelihood=partial(Categorical, levels=4))
+    model = VAE(spec, latent_dim=2, network=partial(Recurrent, hidden=16), likelihood=Categorical)
     asked = DetectionSettings(alpha=0.05, bank_size=100)
     detector = Detector.fit(trained(model, tokens), tokens[:500], tokens[500:700], tokens[700:], asked)
     assert set(detector.channels(tokens)) == {"log_probability", "mahalanobis", "neighbours"}

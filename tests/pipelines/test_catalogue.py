@@ -319,3 +319,11 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_an_alias_means_what_it_means_in_the_file_of_the_class():
+    annotation = {
+        name: Catalogue(ROOT).data_sets[name].parameters["source"].annotation for name in ("Sensors", "NetworkTraffic")
+    }
+    assert "SKAB" in annotation["Sensors"]
+    assert "KDDTest-21" in annotation["NetworkTraffic"]

@@ -12,12 +12,12 @@ from pipelines.tuning.trial import PARENT_TAG, TRIAL_TAG
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_from_the_first_trial_to_the_challenger(written, tuning, store, runs):
     words = ("--study", written(trials=5, final_seeds=2, register="digits", pruner="median"))
     for _ in range(2):  # the second time there is nothing left to do
         command = tuning(*words)
-        out, err = command.communicate(timeout=400)
+        out, err = command.communicate(timeout=500)
         assert command.returncode == 0, err
         assert "Traceback" not in err
     (parent,) = [run for run in runs() if PARENT_TAG not in run.data.tags]

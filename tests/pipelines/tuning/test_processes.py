@@ -12,14 +12,14 @@ from pipelines.tuning.trial import PARENT_TAG, STATE_TAG
 from tests.pipelines.helpers import wait_for
 
 TWO = {"trainer": {"devices": 2, "strategy": "ddp", "max_epochs": 4}}
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def test_trials_of_two_processes_each_and_pruned_together(written, tuning, runs):
     space = {"model.optimizer.lr": {"categorical": [0.001, 1e-6]}}
     changes = {"space": space, "pruner": "hyperband", "sampler": "random", "seed": 1, "trials": 5}
     command = tuning("--study", written(training=TWO, **changes))
-    _, err = command.communicate(timeout=550)
+    _, err = command.communicate(timeout=1000)
     assert command.returncode == 0, err
     study = find_study("study", open_storage("outputs/studies.journal"))
     states = [trial.state for trial in last_attempts(study)]
@@ -34,7 +34,7 @@ def test_trials_of_two_processes_each_and_pruned_together(written, tuning, runs)
 
 def test_several_seeds_of_two_processes_each(written, tuning, runs):
     command = tuning("--study", written(training=TWO, trials=1, seeds=2))
-    _, err = command.communicate(timeout=550)
+    _, err = command.communicate(timeout=1000)
     assert command.returncode == 0, err
     (trial,) = find_study("study", open_storage("outputs/studies.journal")).get_trials()
     assert trial.state == TrialState.COMPLETE

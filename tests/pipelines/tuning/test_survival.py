@@ -1,9 +1,11 @@
 """Whatever is killed, a study ends with exactly its trials, each in one MLflow run."""
 
+import functools
 import os
 import signal
 import time
 from collections import Counter
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,11 +18,17 @@ from tests.pipelines.helpers import history, wait_for
 
 JOURNAL = "outputs/studies.journal"
 LONG = {"training": {"trainer": {"max_epochs": 12}, "data": {"batch_size": 4}}}  # 50 steps an epoch
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+kept = functools.cache(open_storage)  # by the path or URL, of which each test has its own
 
 
 def study_in(storage: str):
-    return find_study("study", open_storage(storage))
+    """The study, or None; of a journal file by its place, since tests have folders of their own."""
+    if "://" in storage:
+        return find_study("study", kept(storage))
+    return find_study("study", kept(str(Path(storage).absolute()))) if Path(storage).exists() else None
 
 
 def workers_of(command) -> list[psutil.Process]:
@@ -58,7 +66,7 @@ def assert_whole(storage: str, trials: int, runs, retried: int | None = None) ->
 
 
 def end(command, code: int = 0) -> str:
-    out, err = command.communicate(timeout=500)
+    out, err = command.communicate(timeout=1000)
     assert command.returncode == code, out + err
     assert "Traceback" not in err
     return out
@@ -66,7 +74,7 @@ def end(command, code: int = 0) -> str:
 
 def test_a_killed_workers_trial_goes_on_in_its_own_run(written, tuning, store, runs):
     command = tuning("--study", written(**LONG), "--workers", 2)
-    assert wait_for(lambda: in_mid_training(JOURNAL), 200)
+    assert wait_for(lambda: in_mid_training(JOURNAL), 300)
     victim = in_mid_training(JOURNAL)[0]
     os.kill(victim.user_attrs["worker"]["pid"], signal.SIGKILL)
     out = end(command)
@@ -83,7 +91,7 @@ def test_a_killed_workers_trial_goes_on_in_its_own_run(written, tuning, store, r
 def test_everything_killed_and_the_same_command_again(written, tuning, runs):
     words = ("--study", written(**LONG), "--workers", 2)
     first = tuning(*words)
-    assert wait_for(lambda: in_mid_training(JOURNAL), 200)
+    assert wait_for(lambda: in_mid_training(JOURNAL), 300)
     workers = workers_of(first)
     for process in (psutil.Process(first.pid), *workers):
         process.kill()
@@ -99,7 +107,7 @@ def test_everything_killed_and_the_same_command_again(written, tuning, runs):
 def test_stopped_by_a_signal_and_gone_on_with(number, written, tuning, store, runs):
     words = ("--study", written(**LONG), "--workers", 2)
     command = tuning(*words)
-    assert wait_for(lambda: in_mid_training(JOURNAL), 200)
+    assert wait_for(lambda: in_mid_training(JOURNAL), 300)
     command.send_signal(number)
     end(command, 128 + number)
     assert not running(JOURNAL)
@@ -115,7 +123,7 @@ def test_stopped_by_a_signal_and_gone_on_with(number, written, tuning, store, ru
 
 def test_workers_whose_command_was_killed_end_too(written, tuning, runs):
     command = tuning("--study", written(**LONG), "--workers", 1)
-    assert wait_for(lambda: in_mid_training(JOURNAL), 200)
+    assert wait_for(lambda: in_mid_training(JOURNAL), 300)
     (worker,) = workers_of(command)
     command.kill()
     command.communicate()
@@ -137,9 +145,9 @@ def test_four_workers_on_postgresql_and_one_killed(postgres, written, tuning, ru
 def test_a_second_command_joins(postgres, written, tuning, runs):
     words = ("--study", written(trials=6, **LONG), "--storage", postgres)
     first = tuning(*words)
-    assert wait_for(lambda: running(postgres), 200)
+    assert wait_for(lambda: running(postgres), 300)
     second = tuning(*words, "--join")
-    assert wait_for(lambda: len(running(postgres)) == 2, 200)
+    assert wait_for(lambda: len(running(postgres)) == 2, 300)
     end(second)
     end(first)
     assert_whole(postgres, 6, runs)
