@@ -46,7 +46,7 @@ def log_report(study: Study, tracker: Tracker, wanted: str | int) -> FrozenTrial
         (folder / "summary.md").write_text(text)
         tracker.set_tags({NOTE: text, "lit_ae.chosen_trial": str(slot(choice))})
         print(f"\n{text}", flush=True)
-    tracker.log_file(folder)
+    tracker.log_file(folder, "study")
     return choice
 
 
