@@ -74,9 +74,13 @@ def trained(study: Study, plan: Plan, choice: FrozenTrial, number: int, folder: 
 def made(client: MlflowClient, study: Study, plan: Plan, choice: FrozenTrial, number: int) -> str:
     """An empty run inside the study's, as ``mlflow run`` makes one."""
     tags = {PARENT_TAG: plan.parent, STUDY_TAG: study.study_name, TRIAL_TAG: str(slot(choice))}
-    name = f"{study.study_name} trial {slot(choice)} on fit + tune, seed {plan.definition.base_seed + number}"
     experiment = find_experiment(client, tracking_uri(), plan.experiment)
-    return str(client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+    return str(client.create_run(experiment, tags=tags, run_name=name_of(plan, choice, number)).info.run_id)
+
+
+def name_of(plan: Plan, choice: FrozenTrial, number: int) -> str:
+    """What the run is called."""
+    return f"{plan.definition.name} trial {slot(choice)} on fit + tune, seed {plan.definition.base_seed + number}"
 
 
 def command(plan: Plan, choice: FrozenTrial, number: int, folder: Path) -> list[str]:
@@ -88,8 +92,9 @@ def command(plan: Plan, choice: FrozenTrial, number: int, folder: Path) -> list[
         files[-1].write_text(yaml.safe_dump(section))
     configs = [f"--config={file}" for file in files]
     seed = f"--seed_everything={plan.definition.base_seed + number}"
-    changes = plan.definition.changes(choice.params)
-    return [sys.executable, "-m", "pipelines.train", *configs, *changes, "--data.fit_on_tune=true", seed]
+    changes = [*plan.definition.changes(choice.params), "--data.fit_on_tune=true", seed]
+    name = f"--tracking.run_name={name_of(plan, choice, number)}"
+    return [sys.executable, "-m", "pipelines.train", *configs, *changes, name]
 
 
 def train(words: list[str], run_id: str) -> None:

@@ -21,7 +21,7 @@ from pipelines import drawing
 from pipelines.provenance import NOTE
 from pipelines.tracking import Tracker
 from pipelines.tuning.definition import Search
-from pipelines.tuning.front import RULE, choose, front
+from pipelines.tuning.front import RULE, choose, front, knee
 from pipelines.tuning.liveness import last_attempts, slot
 from pipelines.tuning.plan import plan_of, reason
 from pipelines.tuning.progress import parameters
@@ -114,9 +114,20 @@ def pictures(study: Study, search: Search) -> Iterator[tuple[str, Callable[[], A
             parts = "_".join(path.rpartition(".")[2] for path in pair)
             yield f"contour{suffix}_{parts}", partial(drawn.plot_contour, study, params=list(pair), **about)
     if 2 <= len(search.objectives) <= 3:
-        yield "front", partial(drawn.plot_pareto_front, study, target_names=list(search.objectives))
+        yield "front", partial(front_and_knee, study, list(search.objectives))
     if len(search.objectives) == 1:
         yield "curves", partial(drawn.plot_intermediate_values, study)
+
+
+def front_and_knee(study: Study, names: list[str]) -> Any:
+    """The front among all trials, with a ring around its knee."""
+    axes: Any = drawn.plot_pareto_front(study, target_names=names)
+    trial = knee(study)
+    if trial is not None:
+        place = [[value] for value in trial.values]
+        axes.scatter(*place, s=180, facecolors="none", edgecolors="black", label=f"Knee: trial {slot(trial)}")
+        axes.legend()
+    return axes
 
 
 def value_of(index: int, trial: FrozenTrial) -> float:
@@ -125,12 +136,13 @@ def value_of(index: int, trial: FrozenTrial) -> float:
 
 
 def important_pairs(study: Study, index: int) -> list[tuple[str, str]]:
-    """Pairs of the parameters that matter most for an objective, of those that all trials have."""
+    """Pairs of the parameters that matter most for an objective, as far as some trials have both."""
     try:
         ranked = list(get_param_importances(study, target=partial(value_of, index)))
     except TOO_LITTLE:
         return []
-    return list(combinations(ranked[:MOST_IMPORTANT], 2))
+    trials = [set(trial.params) for trial in study.get_trials(deepcopy=False)]
+    return [pair for pair in combinations(ranked[:MOST_IMPORTANT], 2) if any(set(pair) <= names for names in trials)]
 
 
 def figure_of(axes: Any) -> Figure:
