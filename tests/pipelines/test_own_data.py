@@ -34,7 +34,16 @@ def options(csv: Path, **more: Any) -> list[object]:
     """The small recipe's model on a table, quick."""
     chosen = {"path": csv, "label_column": "state", "bad_rows": "skip", "batch_size": 64, **more}
     data = [part for name, value in chosen.items() for part in (f"--data.{name}", value)]
-    quick = ["--detection.alpha", 0.05, "--model.likelihood", "Gaussian", "--model.learning_rate", "null", "--trainer.max_epochs", 1]
+    quick = [
+        "--detection.alpha",
+        0.05,
+        "--model.likelihood",
+        "Gaussian",
+        "--model.learning_rate",
+        "null",
+        "--trainer.max_epochs",
+        1,
+    ]
     return [*data, "--data.fit_rows", "null", *quick]
 
 
