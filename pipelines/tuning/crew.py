@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PATIENCE = 60.0  # s that a worker has to hand its trial back
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # what a user may have set; MKL follows the first
 
 
 class Crew:
@@ -91,8 +91,8 @@ def share_of(place: int, size: int) -> Mapping[str, str]:
     import torch
 
     share: dict[str, str] = {}
-    threads = max(1, len(os.sched_getaffinity(0)) // size)
-    share |= {name: str(threads) for name in THREADS if name not in os.environ}
+    if not any(name in os.environ for name in THREADS):
+        share[THREADS[0]] = str(max(1, len(os.sched_getaffinity(0)) // size))
     gpus = torch.cuda.device_count()
     if size > 1 and gpus > 1 and "CUDA_VISIBLE_DEVICES" not in os.environ:
         share["CUDA_VISIBLE_DEVICES"] = str(place % gpus)
