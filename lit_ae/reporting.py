@@ -14,13 +14,14 @@ from lit_ae.metrics.usage import Measures
 from lit_ae.processes import OverProcesses
 
 UNSEEN_STEPS = 50  # that an accelerator may be ahead of the check for NaN: each check waits for it
+GRADIENTS_EVERY = 10  # steps between two looks at the gradients, from an epoch's first step on: a look takes time
 
 
 class Reporting(OverProcesses):
     """Gathers figures step by step without waiting for the device, logs them by epoch, and keeps them in checkpoints.
 
     The keys are ``train/<name>``, ``val/<name>`` and ``test/<name>``, and ``gradient_norm/<part>`` (see
-    :class:`lit_ae.metrics.gradients.GradientNorms`).
+    :class:`lit_ae.metrics.gradients.GradientNorms`), which looks at every tenth step.
     """
 
     def __init__(self) -> None:
@@ -79,7 +80,9 @@ class Reporting(OverProcesses):
         return self.over_processes(totals, "sum")
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        self._gradient_norms().update()
+        step_of_epoch = self.trainer.fit_loop.epoch_loop.batch_idx // self.trainer.accumulate_grad_batches
+        if step_of_epoch % GRADIENTS_EVERY == 0:
+            self._gradient_norms().update()
 
     def _gradient_norms(self) -> GradientNorms:
         if self._gradients is None:

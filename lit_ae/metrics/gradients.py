@@ -24,7 +24,7 @@ def parts_of(model: nn.Module) -> dict[str, list[nn.Parameter]]:
 
 
 class GradientNorms(Totals):
-    """The mean over an epoch's steps of the Euclidean length of each part's gradient, before it is clipped.
+    """The mean over the steps that it is shown of the Euclidean length of each part's gradient, before it is clipped.
 
     Steps whose gradient is not finite, which mixed precision leaves out, don't count. No host synchronisation.
 
