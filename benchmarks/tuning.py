@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for workers, measured in rates.items():
                 place = Path(folder) / f"{workers}_{turn}"
                 place.mkdir()
-                measured.append(rate(place, workers, asked.trials, asked.recipe, asked.epochs))
+                measured.append(rate(place, workers, asked.trials, asked.recipe, asked.epochs, asked.threads))
                 print(f"turn {turn + 1}: {workers} worker(s), {measured[-1]:.2f} trials/min", flush=True)
         print_table(rates, asked.workers)
     return 0
@@ -45,11 +45,12 @@ def parser() -> argparse.ArgumentParser:
     add("--trials", type=int, default=12, help="trials of each study")
     add("--repetitions", type=int, default=3, help="turns of each")
     add("--recipe", default="vae_digits", help="what a trial trains")
+    add("--threads", type=int, help="of every worker; by default an even share of the cores, all for a single one")
     add("--epochs", type=int, default=10, help="of a trial")
     return parser
 
 
-def rate(place: Path, workers: int, trials: int, recipe: str, epochs: int) -> float:
+def rate(place: Path, workers: int, trials: int, recipe: str, epochs: int, threads: int | None) -> float:
     """Trials a minute of one study in an empty folder. Every study has the same trials."""
     study = {
         "recipe": recipe,
@@ -61,6 +62,8 @@ def rate(place: Path, workers: int, trials: int, recipe: str, epochs: int) -> fl
     }
     (place / f"{NAME}.yaml").write_text(json.dumps(study))
     kept = {name: value for name, value in os.environ.items() if name not in THREADS}
+    if threads:
+        kept |= {THREADS[0]: str(threads)}
     environment = {**kept, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
     words = ["--study", f"{NAME}.yaml", "--workers", str(workers)]
     command = [sys.executable, "-m", "pipelines.tune", *words]
