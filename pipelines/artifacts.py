@@ -15,7 +15,7 @@ def download(run_id: str, artifact: str) -> Path:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    from pipelines.store import connect, tracking_uri
+    from pipelines.store import connect, tracking_uri, without_password
 
     uri = tracking_uri()
     connect(uri)
@@ -24,5 +24,5 @@ def download(run_id: str, artifact: str) -> Path:
         return Path(download_artifacts(run_id=run_id, artifact_path=artifact, dst_path=folder, tracking_uri=uri))
     except (MlflowException, OSError) as error:
         raise UserError(
-            f"The run {run_id} at {uri} has no {artifact}: check the id and MLFLOW_TRACKING_URI."
+            f"The run {run_id} at {without_password(uri)} has no {artifact}: check the id and MLFLOW_TRACKING_URI."
         ) from error

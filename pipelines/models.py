@@ -38,7 +38,7 @@ def _download(address: str) -> Path:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    from pipelines.store import connect, tracking_uri
+    from pipelines.store import connect, tracking_uri, without_password
 
     uri = tracking_uri()
     connect(uri)
@@ -47,5 +47,5 @@ def _download(address: str) -> Path:
         return Path(download_artifacts(artifact_uri=address, dst_path=folder, tracking_uri=uri))
     except (MlflowException, OSError) as error:
         raise UserError(
-            f"There is no model {address} at {uri}: give {FORMS}, and check MLFLOW_TRACKING_URI."
+            f"There is no model {address} at {without_password(uri)}: give {FORMS}, and check MLFLOW_TRACKING_URI."
         ) from error

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -59,17 +60,30 @@ def notice_dead_servers() -> None:
 
 
 def tracking_uri() -> str:
-    """MLflow's tracking URI; a sqlite file by its absolute path."""
+    """MLflow's tracking URI; a sqlite file by its absolute path, a server without user and password."""
     uri = mlflow.get_tracking_uri()
+    if is_remote(uri):
+        return _apart_from_password(uri)
     path = sqlite_path(uri)
     if path is None:
         return uri
     return make_url(uri).set(database=str(path.absolute())).render_as_string(hide_password=False)
 
 
+def _apart_from_password(uri: str) -> str:
+    """The URI of a server, alone; who asks goes where MLflow looks for it too, so that no message tells a password."""
+    parts = urlsplit(uri)
+    if parts.username:
+        os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
+        uri = without_password(uri)
+        mlflow.set_tracking_uri(uri)
+    return uri
+
+
 def without_password(uri: str) -> str:
     """The URI as it may be shown and kept."""
-    return re.sub(r"(?<=://)[^/@]*@", "", uri)
+    return re.sub(r"(?<=://)[^/]*@", "", uri)
 
 
 def describe(uri: str) -> str:

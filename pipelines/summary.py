@@ -12,6 +12,7 @@ from pipelines.detection_page import markdown
 from pipelines.judging.detection import Detection
 from pipelines.judging.verdict import Verdict
 from pipelines.provenance import NOTE, reading
+from pipelines.store import without_password
 from pipelines.tracking import Tracker
 
 COLUMNS = {"test": "model", "pca": "PCA", "random": "random", "ngrams": "n-grams"}
@@ -96,7 +97,7 @@ def tell_alarms(alarms: list[str], tracker: Tracker) -> None:
 
 def ui_command() -> str:
     """How the run is looked at: the server's address, or the command that opens the store."""
-    uri = mlflow.get_tracking_uri()
+    uri = without_password(mlflow.get_tracking_uri())
     if uri == f"sqlite:///{ROOT / 'mlflow.db'}" and (ROOT / "Makefile").exists():
         return "make ui"
     return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"

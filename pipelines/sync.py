@@ -40,11 +40,12 @@ def sync(directory: Path) -> str:
     """
     from pipelines.delivery import Delivery  # here, so that --help does not wait for MLflow
     from pipelines.outbox import Outbox, Sender
-    from pipelines.store import connect, describe, find_run, without_password
+    from pipelines.store import connect, describe, find_run, tracking_uri, without_password
 
     if not (directory / "run.json").exists():
         raise UserError(f"There is no run '{directory.name}' in {directory.parent}: give its --output_dir.")
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or json.loads((directory / "run.json").read_text())["tracking_uri"]
+    kept = json.loads((directory / "run.json").read_text())["tracking_uri"]
+    uri = tracking_uri() if os.environ.get("MLFLOW_TRACKING_URI") else kept
     client = connect(uri)
     find_run(client, uri, directory.name)
     outbox = Outbox(directory)

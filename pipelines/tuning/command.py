@@ -1,6 +1,7 @@
 """From the words of ``pipelines.tune`` and a study's YAML to a checked definition. Light to import."""
 
 import inspect
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from pipelines.tuning.definition import Definition, Search
 from pipelines.values import closest
 
 STUDIES = RECIPES / "studies"
+STORAGE_VARIABLE = "LIT_AE_STORAGE"  # a password in it shows in no list of processes
 ACTIONS = {
     "study": "A study of pipelines/recipes/studies by name, or a YAML file.",
     "name": "The study's name in its storage; by default that of its file.",
@@ -42,7 +44,8 @@ class Running:
 
     Args:
         workers: processes that work on trials.
-        storage: a journal file (one machine), postgresql://user:password@host/database or grpc://host:port.
+        storage: a journal file (one machine), postgresql://user:password@host/database or grpc://host:port; without
+            it LIT_AE_STORAGE says which.
         join: bring workers to a study that another command has begun, and nothing else.
         choose: the trial that is trained again: best, knee (of several objectives, see docs/tuning.md) or its number.
         final_seeds: trainings of the chosen trial on fit + tune, each tested once; 0 for none.
@@ -96,7 +99,11 @@ def read(argv: list[str]) -> Asked | None:
     given = {name: value for name, value in options if name in {**known("Search"), **known("Running"), **ACTIONS}}
     training = [(name, value) for name, value in options if name not in given]
     written = _study_file(given.get("study"))
-    arguments = {**written, **{name: _value(value) for name, value in given.items() if name not in ACTIONS}}
+    arguments = {
+        **_from_environment(),
+        **written,
+        **{name: _value(value) for name, value in given.items() if name not in ACTIONS},
+    }
     running = Running(**_only(arguments, Running))
     action = next((name for name in ("dashboard", "proxy", "show") if _is_on(given.get(name), name in given)), "tune")
     definition = None
@@ -139,6 +146,11 @@ def _made(kind: Any, arguments: dict[str, Any]) -> Any:
     if missing:
         raise UserError(f"The study has no {missing[0]}: see --help.")
     return kind(**arguments)
+
+
+def _from_environment() -> dict[str, Any]:
+    storage = os.environ.get(STORAGE_VARIABLE)
+    return {"storage": storage} if storage else {}
 
 
 def _study_file(name: str | None) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipelines.tuning.command import STORAGE_VARIABLE
+
 PATIENCE = 60.0  # s that a worker has to hand its trial back
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # what a user may have set; MKL follows the first
 
@@ -18,6 +20,7 @@ class Crew:
 
     Args:
         command: of one worker.
+        storage: where its study is kept.
         size: how many there are at most.
         log: folder of what they print.
 
@@ -25,7 +28,8 @@ class Crew:
         deaths: workers that ended otherwise than by themselves, since :meth:`forget_deaths`.
     """
 
-    def __init__(self, command: list[str], size: int, log: Path):
+    def __init__(self, command: list[str], storage: str, size: int, log: Path):
+        self._environment = {STORAGE_VARIABLE: storage}
         self._command, self._size, self._log = command, size, log
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self.deaths = 0
@@ -59,7 +63,7 @@ class Crew:
     def _start(self, place: int) -> subprocess.Popen[bytes]:
         self._log.mkdir(parents=True, exist_ok=True)
         with self.log_of(place).open("ab") as log:
-            environment = os.environ | share_of(place, self._size)
+            environment = os.environ | self._environment | share_of(place, self._size)
             return subprocess.Popen(
                 self._command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
@@ -80,10 +84,9 @@ class Crew:
         self._workers.clear()
 
 
-def worker_command(storage: str, name: str, until: float) -> list[str]:
+def worker_command(name: str, until: float) -> list[str]:
     """Starts one worker."""
-    words = ["--storage", storage, "--study", name, "--until", str(until)]
-    return [sys.executable, "-m", "pipelines.tuning.worker", *words]
+    return [sys.executable, "-m", "pipelines.tuning.worker", "--study", name, "--until", str(until)]
 
 
 def share_of(place: int, size: int) -> Mapping[str, str]:

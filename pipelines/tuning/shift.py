@@ -33,8 +33,9 @@ class Shift:
         search = plan.search
         self._study, self._search, self._has_all = study, search, tracker is not None
         self._until = time.time() + 60 * search.minutes if search.minutes else float("inf")
-        command = worker_command(running.storage, study.study_name, self._until)
-        self._crew = Crew(command, running.workers, Path(plan.output_dir) / "studies" / study.study_name)
+        command = worker_command(study.study_name, self._until)
+        log = Path(plan.output_dir) / "studies" / study.study_name
+        self._crew = Crew(command, running.storage, running.workers, log)
         self._deaths = search.failures + running.workers * search.retries  # that are put up with between two trials
         self._watch, self._progress = Watch(study, search.retries), Progress(search, tracker)
         self._earlier = {slot(trial) for trial in last_attempts(study) if trial.state.is_finished()}

@@ -13,7 +13,7 @@ from pipelines.tuning.front import front, knee
 from pipelines.tuning.liveness import last_attempts, slot
 from pipelines.tuning.plan import plan_of, reason
 from pipelines.tuning.progress import short, time_left
-from pipelines.tuning.storage import find_study, open_storage
+from pipelines.tuning.storage import find_study, open_storage, without_password
 
 EVERY = 2.0  # s between two looks
 CLEAR = "\033[H\033[2J"
@@ -31,7 +31,9 @@ def show(asked: Asked) -> int:
     study = find_study(name, open_storage(asked.running.storage))
     plan = plan_of(study) if study else None
     if study is None or plan is None:
-        raise UserError(f"There is no study '{name}' in {asked.running.storage}: begin it without --show.")
+        raise UserError(
+            f"There is no study '{name}' in {without_password(asked.running.storage)}: begin it without --show."
+        )
     try:
         while sys.stdout.isatty() and is_unfinished(study):
             print(CLEAR + page(study, plan.search), flush=True)

@@ -129,7 +129,7 @@ def _of_another_version(place: str, error: RuntimeError) -> str:
 
 def without_password(url: str) -> str:
     """The URL as it may be shown and kept."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1@", url)
+    return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1@", url)
 
 
 def _first_line(error: Exception) -> str:

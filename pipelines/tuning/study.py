@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import mlflow
 import optuna
 from optuna import Study
 from optuna.exceptions import DuplicatedStudyError
@@ -11,7 +10,7 @@ from optuna.trial import TrialState
 
 from lit_ae.errors import UserError
 from pipelines.callbacks import Interrupted, StopBetweenSteps
-from pipelines.store import connect, leave_given_run, tracking_uri
+from pipelines.store import connect, leave_given_run, tracking_uri, without_password
 from pipelines.terminal import keep_quiet
 from pipelines.tracking import Status, Tracker
 from pipelines.tuning.after import train_chosen
@@ -147,4 +146,4 @@ def finish(asked: Asked, study: Study, tracker: Tracker) -> None:
     choice = log_report(study, tracker, asked.running.choose)
     if choice is not None and asked.running.final_seeds:
         train_chosen(study, choice, asked.running, tracker)
-    print(f"Look        {mlflow.get_tracking_uri()}, run {tracker.run_id}", flush=True)
+    print(f"Look        {without_password(tracking_uri())}, run {tracker.run_id}", flush=True)

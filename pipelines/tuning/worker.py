@@ -21,6 +21,7 @@ from pipelines.callbacks import Interrupted
 from pipelines.command_line import one_line_errors
 from pipelines.rank import is_rank_zero
 from pipelines.terminal import keep_quiet
+from pipelines.tuning.command import STORAGE_VARIABLE
 from pipelines.tuning.plan import plan_of
 from pipelines.tuning.samplers import prepare
 from pipelines.tuning.storage import find_study, open_storage, patiently
@@ -44,17 +45,16 @@ class StopBetweenTrials:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipelines.tuning.worker", description=__doc__)
-    parser.add_argument("--storage", required=True, help="where the study is kept")
-    parser.add_argument("--study", required=True, help="its name")
+    parser.add_argument("--study", required=True, help=f"its name in the storage that {STORAGE_VARIABLE} names")
     parser.add_argument("--until", type=float, default=float("inf"), help="no trial begins after (seconds, Unix time)")
     parser.add_argument("--trial", type=int, help="work on this trial alone, which has been claimed already")
     asked = parser.parse_args(argv)
     with one_line_errors():
         keep_quiet()
-        work = opened(asked.storage, asked.study)
+        work = opened(os.environ[STORAGE_VARIABLE], asked.study)
         if asked.trial is not None:
             return alone(work, asked.trial)
-        return work_through(work, asked.until, lambda number: command(asked.storage, asked.study, number))
+        return work_through(work, asked.until, lambda number: command(asked.study, number))
 
 
 def opened(url: str, name: str) -> Work:
@@ -72,9 +72,9 @@ def opened(url: str, name: str) -> Work:
     return Work(study, plan)
 
 
-def command(url: str, name: str, number: int) -> list[str]:
+def command(name: str, number: int) -> list[str]:
     """Works on one claimed trial in a process of its own."""
-    return [sys.executable, "-m", "pipelines.tuning.worker", "--storage", url, "--study", name, "--trial", str(number)]
+    return [sys.executable, "-m", "pipelines.tuning.worker", "--study", name, "--trial", str(number)]
 
 
 def work_through(work: Work, until: float, alone: Callable[[int], list[str]]) -> int:

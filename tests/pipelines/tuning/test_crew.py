@@ -37,7 +37,7 @@ def test_workers_take_the_gpus_in_turn(cores, monkeypatch):
 
 
 def test_a_dead_worker_is_counted_and_replaced_and_all_end_together(tmp_path):
-    crew = Crew(SLEEPS, 2, tmp_path)
+    crew = Crew(SLEEPS, "studies.journal", 2, tmp_path)
     crew.keep_up(5)
     try:
         assert crew.working == 2
