@@ -98,12 +98,8 @@ def read(argv: list[str]) -> Asked | None:
         return None
     given = {name: value for name, value in options if name in {**known("Search"), **known("Running"), **ACTIONS}}
     training = [(name, value) for name, value in options if name not in given]
-    written = _study_file(given.get("study"))
-    arguments = {
-        **_from_environment(),
-        **written,
-        **{name: _value(value) for name, value in given.items() if name not in ACTIONS},
-    }
+    written = {**_from_environment(), **_study_file(given.get("study"))}
+    arguments = {**written, **{name: _value(value) for name, value in given.items() if name not in ACTIONS}}
     running = Running(**_only(arguments, Running))
     action = next((name for name in ("dashboard", "proxy", "show") if _is_on(given.get(name), name in given)), "tune")
     definition = None

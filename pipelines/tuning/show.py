@@ -31,9 +31,8 @@ def show(asked: Asked) -> int:
     study = find_study(name, open_storage(asked.running.storage))
     plan = plan_of(study) if study else None
     if study is None or plan is None:
-        raise UserError(
-            f"There is no study '{name}' in {without_password(asked.running.storage)}: begin it without --show."
-        )
+        place = without_password(asked.running.storage)
+        raise UserError(f"There is no study '{name}' in {place}: begin it without --show.")
     try:
         while sys.stdout.isatty() and is_unfinished(study):
             print(CLEAR + page(study, plan.search), flush=True)
