@@ -183,8 +183,19 @@ def open_run(
     Where another run is resumed, the empty one of ``mlflow run`` is closed and deleted.
 
     Raises:
-        UserError: no such run, or no such experiment.
+        UserError: no such run, or no such experiment, or this user may not write it.
     """
+    try:
+        run = _opened(client, uri, experiment, name, resume, tags)
+    except MlflowException as error:
+        raise UserError(_what_to_do(uri, error)) from error
+    os.environ.pop("MLFLOW_RUN_ID", None)
+    return run
+
+
+def _opened(
+    client: MlflowClient, uri: str, experiment: str, name: str | None, resume: str | None, tags: dict[str, str]
+) -> Run:
     given = os.environ.get("MLFLOW_RUN_ID")
     if resume or given:
         run = find_run(client, uri, str(resume or given))
@@ -194,10 +205,8 @@ def open_run(
             client.set_tag(run.info.run_id, key, value)
         if given != run.info.run_id:
             leave_given_run(client, run.info.run_id)
-    else:
-        run = client.create_run(find_experiment(client, uri, experiment), tags=resolve_tags(tags), run_name=name)
-    os.environ.pop("MLFLOW_RUN_ID", None)
-    return run
+        return run
+    return client.create_run(find_experiment(client, uri, experiment), tags=resolve_tags(tags), run_name=name)
 
 
 def leave_given_run(client: MlflowClient, successor: str) -> None:
@@ -248,11 +257,15 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 def _what_to_do(uri: str, error: Exception) -> str:
     place = without_password(uri)
     code = error.get_http_status_code() if isinstance(error, MlflowException) else None
-    if code in (401, 403):
+    if code == 401:
         return (
             f"The tracking server {place} wants a password, or refuses yours: set MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
         )
+    if code == 403:
+        user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+        who = f"The user '{user}'" if user else "This user"
+        return f"{who} may not do this at {place}: ask its admin for the permission, or log in as another user."
     if is_remote(uri):
         silent = isinstance(error, TimeoutError) or str(error).startswith("API request to http")
         what = "does not answer" if silent else f"does not answer as MLflow does ({summary(error)})"
