@@ -149,7 +149,7 @@ def find_run(client: MlflowClient, uri: str, run_id: str) -> Run:
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
-        if error.get_http_status_code() not in (400, 404):
+        if not is_not_there(error):
             raise UserError(what_to_do(uri, error)) from error
         raise UserError(
             f"There is no run '{run_id}' in {without_password(uri)}: take the id from the run's page, "
@@ -231,7 +231,13 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
     return results[0]
 
 
+def is_not_there(error: MlflowException) -> bool:
+    """Whether a store says that it has no such thing, rather than that it can't tell."""
+    return error.get_http_status_code() in (400, 404)
+
+
 def what_to_do(uri: str, error: Exception) -> str:
+    """The sentence for a store that can't be used."""
     place = without_password(uri)
     code = error.get_http_status_code() if isinstance(error, MlflowException) else None
     if code in (401, 403):
