@@ -1,6 +1,7 @@
 """A model by any of its addresses: a run, a registered name with alias or version, or a folder."""
 
 import errno
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -48,8 +49,9 @@ def _download(address: str, scratch: Path | None) -> Path:
         folder = tempfile.mkdtemp(prefix="lit_ae_", dir=scratch)
         return Path(download_artifacts(artifact_uri=address, dst_path=folder, tracking_uri=uri))
     except (MlflowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
+        if os.strerror(errno.ENOSPC) in str(error):
+            place = scratch or tempfile.gettempdir()
+            raise UserError(f"The disk of {place} is full: free some space, or set TMPDIR to another.") from error
         if isinstance(error, MlflowException) and not is_not_there(error):
             raise UserError(what_to_do(uri, error)) from error
         raise UserError(

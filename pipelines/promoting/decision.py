@@ -21,6 +21,7 @@ from pipelines.promoting.policy import (
 )
 
 Outcome = Literal["passed", "failed", "not applicable"]
+ROUNDING = 1e-9  # two ways to compute a figure may differ by so much
 NO_LABELS = "it needs labelled test rows and a detector"
 
 
@@ -86,9 +87,9 @@ def _not_worse(paired: Paired | None, margin: float, floor: float | None, needs:
     """Neither shown to be worse, nor perhaps worse by more than the margin, nor beyond the floor."""
     if paired is None:
         return "not applicable", needs
-    allowed = margin * abs(paired.rival)
+    allowed = margin * abs(paired.rival) + ROUNDING
     said = _told(paired)
-    if paired.high < 0:
+    if paired.high < -ROUNDING:
         return "failed", f"{said}: it is worse"
     if not paired.low >= -allowed:
         return "failed", f"{said}: it may be worse by more than {allowed:.3g}"
@@ -131,7 +132,8 @@ def _baseline(evidence: Evidence, asked: Baseline) -> Judged:
     if evidence.test is None:
         return "not applicable", NO_LABELS
     said = _told(evidence.test, "PCA's")
-    if not evidence.test.gain > 0:
+    is_perfect = evidence.test.rising and evidence.test.value >= 1 - ROUNDING
+    if not (evidence.test.gain > 0 or is_perfect):
         return "failed", f"{said}: principal components of the same size do as well"
     return _above(evidence.test, asked.floor, said)
 
