@@ -25,7 +25,7 @@ REGISTRATION_SECONDS = 30
 
 
 class Standing(NamedTuple):
-    """Which version of a registered model has each alias; None for none."""
+    """The number of the version that has each alias of a registered model, as text; None for none."""
 
     champion: str | None
     challenger: str | None
@@ -68,7 +68,8 @@ def standing(client: MlflowClient, name: str) -> Standing:
         if not is_not_there(error):
             raise
         raise UserError(_unknown_name(client, name)) from error
-    return Standing(*(aliases.get(alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)))
+    versions = (aliases.get(alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS))
+    return Standing(*(None if version is None else str(version) for version in versions))  # some stores give numbers
 
 
 @answering()

@@ -1,5 +1,6 @@
 """The decision: a pure function of what was measured and of the policy."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -205,17 +206,16 @@ def _reproduces(evidence: Evidence, asked: Reproduces) -> Judged:
         return "not applicable", "it gave no answers that could be compared"
     if not outside.logged:
         return "failed", "its run has logged no figure that could be compared"
-    worst, name = max((_deviation(outside.logged[key], outside.found[key]), key) for key in outside.logged)
+    worst, name = max((_deviation(key, outside.logged[key], outside.found[key]), key) for key in outside.logged)
     said = f"{len(outside.logged)} figures of its run come back to {worst:.1e} ({name}), and {asked.tolerance:.1e} may"
     return _outcome(worst <= asked.tolerance, said)
 
 
-def _deviation(logged: float, found: float) -> float:
-    """The difference as a share of the logged figure; infinite where one of them is no number."""
-    if logged == found:
-        return 0.0
-    deviation = abs(found - logged) / max(abs(logged), 1e-12)
-    return deviation if deviation == deviation else float("inf")
+def _deviation(key: str, logged: float, found: float) -> float:
+    """The difference, of an error as a share of what was logged; infinite where one of them is no number."""
+    unit = abs(logged) if key.endswith("mse") and logged else 1.0
+    deviation = abs(found - logged) / unit
+    return deviation if math.isfinite(deviation) else math.inf
 
 
 GATES: dict[type, Callable[[Evidence, Any], Judged]] = {
