@@ -1,7 +1,7 @@
 """The model card: what a version is, what it was trained on, how it was judged, what it can't do, how to load it."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lit_ae.detection.detector import Detector
@@ -10,7 +10,12 @@ from pipelines.promoting.decision import Decision
 from pipelines.provenance import NOTE
 
 LONGEST = 5000  # characters that a database may keep of a version's description
-BASELINES = ("baseline_pca", "pca")
+BASELINES = {
+    "PCA": ("baseline_pca", "pca"),
+    "k-NN": ("baseline_knn",),
+    "isolation forest": ("baseline_isolation_forest",),
+    "untrained": ("baseline_untrained",),
+}
 SHOWN = ("ap", "auroc", "f1", "precision", "recall", "false_alarm_rate", "recall_at_false_alarms_0.01", "mse", "psnr",
          "ssim", "nll", "token_accuracy", "exact")  # fmt: skip
 
@@ -50,7 +55,7 @@ def model_card(verdict: Verdict, challenger: Contender, champion: Contender | No
             "",
             f"**{headline(verdict, champion)}** {verdict.decision.reason}",
             "",
-            run.data.tags.get(NOTE, ""),
+            run.data.tags.get(NOTE, "").partition("\n\n")[0],
             f"Run {run.info.run_id}, data digest {run.data.params.get('data/digest', 'unknown')[:16]}, judged {now()}.",
             "",
             "## Gates",
@@ -86,16 +91,21 @@ def headline(verdict: Verdict, champion: Contender | None) -> str:
 
 
 def figures(challenger: Contender, champion: Contender | None) -> Iterator[str]:
-    """What both runs have logged, and beside it principal components."""
+    """What both runs have logged, and beside it the baselines of the model's run."""
     own = challenger.run.data.metrics
     theirs = champion.run.data.metrics if champion else {}
-    yield "| figure | this model | champion | PCA |"
-    yield "| --- | --- | --- | --- |"
+    yield f"| figure | this model | champion | {' | '.join(BASELINES)} |"
+    yield "| --- " * (3 + len(BASELINES)) + "|"
     for name in SHOWN:
         if f"test/{name}" in own:
-            baseline = next((own[key] for key in (f"{group}/{name}" for group in BASELINES) if key in own), None)
-            values = (own[f"test/{name}"], theirs.get(f"test/{name}"), baseline)
+            beside = [_first(own, groups, name) for groups in BASELINES.values()]
+            values = (own[f"test/{name}"], theirs.get(f"test/{name}"), *beside)
             yield f"| {name} | {' | '.join('' if value is None else f'{value:.4g}' for value in values)} |"
+
+
+def _first(metrics: Mapping[str, float], groups: Iterable[str], name: str) -> float | None:
+    """The figure of the first group that has it."""
+    return next((metrics[f"{group}/{name}"] for group in groups if f"{group}/{name}" in metrics), None)
 
 
 def limits(challenger: Contender) -> Iterator[str]:

@@ -109,9 +109,10 @@ def candidate(client: MlflowClient, job: Job, scratch: Path) -> Contender:
         raise UserError(f"'{job.name}' has no challenger: name one with --version N or --run <run id>.")
     else:
         version = version_of(client, job.name, job.version)
-    if version.version == standing(client, job.name).champion:
-        raise UserError(f"Version {version.version} of '{job.name}' is the champion already: name another.")
-    return fetch(client, f"models:/{job.name}/{version.version}", version.version, version.run_id, scratch)
+    number = str(version.version)
+    if number == standing(client, job.name).champion:
+        raise UserError(f"Version {number} of '{job.name}' is the champion already: name another.")
+    return fetch(client, f"models:/{job.name}/{number}", number, version.run_id, scratch)
 
 
 def judged(client: MlflowClient, job: Job, policy: Policy, challenger: Contender, scratch: Path) -> Case:

@@ -1,4 +1,4 @@
-"""What the tests of the commands share: a store, a server that can be killed, a real PostgreSQL, a small recipe, and ways to train it."""
+"""What the tests of the commands share: stores, a server that can be killed, a small recipe, and ways to train it."""
 
 import os
 import pwd

@@ -30,6 +30,8 @@ FILES = (
     HASHES,
 )
 
+CONTENTS = st.dictionaries(st.sampled_from("abcd"), st.binary(min_size=1, max_size=20), min_size=1)
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
@@ -92,9 +94,7 @@ def test_a_file_that_was_added_is_named(folder):
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    contents=st.dictionaries(st.sampled_from("abcd"), st.binary(min_size=1, max_size=20), min_size=1), data=st.data()
-)
+@given(st.dictionaries(st.sampled_from("abcd"), st.binary(min_size=1, max_size=20), min_size=1), st.data())
 def test_any_flipped_byte_is_found(contents, data, tmp_path_factory):
     directory = tmp_path_factory.mktemp("any")
     for name, content in contents.items():
