@@ -46,10 +46,10 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Troubled
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         self._answer()
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.endswith("experiments/search") and not self.server.from_start:
             return self._say(200, json.dumps({"experiments": []}))
