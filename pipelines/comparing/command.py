@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from lit_ae.errors import UserError
+from lit_ae.spec import DataSpec
 from pipelines.compare import Question
 from pipelines.comparing import report
 from pipelines.comparing.album import draw
@@ -95,6 +96,7 @@ def outcome(
     reference = groups.index(baseline) if baseline else best(standings[leading.key], leading.higher_is_better)
     return Outcome(
         data=first.data.spec.name,
+        unit=unit_of(first.model.spec),
         rows=len(first.x),
         digest=digest,
         groups=groups,
@@ -110,6 +112,13 @@ def outcome(
         turns=asked.turns,
         remarks=remarks,
     ), judged
+
+
+def unit_of(spec: DataSpec) -> str:
+    """What reconstruction errors of such data are measured in."""
+    if spec.kind == "sequence":
+        return "tokens"
+    return f"values in {list(spec.value_range)}" if spec.value_range else "values in model space"
 
 
 def logged(groups: Sequence[Group]) -> dict[str, list[str]]:

@@ -61,11 +61,10 @@ def measures(judged: Sequence[Judged], spec: DataSpec, labels: Labels | None, al
 def error_measure(counted: Booleans, spec: DataSpec, labels: Labels | None) -> Measure:
     """The mean error of the test rows, or of the normal ones where anomalies are known."""
     key = "wrong_tokens" if spec.kind == "sequence" else "mse"
-    unit = f", values in {list(spec.value_range)}" if spec.value_range else ", model space"
-    title = error_name(spec) + ("" if key == "wrong_tokens" else unit)
+    title = error_name(spec)
     blocks = None if labels is None else labels.take(counted).stretches(SERIES_BLOCK)
     if labels is not None:
-        key, title = f"{key}_of_normal_rows", f"{title}, normal rows"
+        key, title = f"{key}_of_normal_rows", f"{title} of normal rows"
     return Measure(key, title, False, mean, np.zeros(counted.sum()), lambda one: one.errors[counted], blocks)
 
 

@@ -17,6 +17,7 @@ class Outcome:
 
     Attributes:
         data: the data set's name.
+        unit: what the errors are measured in.
         rows: test rows.
         digest: of the test rows.
         groups: who was compared.
@@ -34,6 +35,7 @@ class Outcome:
     """
 
     data: str
+    unit: str
     rows: int
     digest: str
     groups: Sequence[Group]

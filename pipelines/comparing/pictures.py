@@ -119,10 +119,10 @@ def score_panels(said: Mapping[str, Said], labels: Labels, path: Path, heading: 
 
 def error_panels(errors: Mapping[str, Floats], unit: str, path: Path, heading: str) -> Path:
     """How the errors of the same test rows are spread, a line a model on one scale; dashed: medians."""
-    figure = new_figure(7.4, 3.8, heading)
+    figure = new_figure(10.4, 3.8, heading)
     panel = figure.subplots()
     low, high = bulk(np.concatenate(list(errors.values())))
-    edges = np.linspace(max(low, 0) if low < high / 4 else low, high, 61)
+    edges = np.linspace(max(low, 0) if low < high / 4 else low, high, 31)
     colours = [PALETTE[place % len(PALETTE)] for place in range(len(errors))]
     for (name, values), colour in zip(errors.items(), colours, strict=True):
         panel.hist(

@@ -119,19 +119,20 @@ def cost_table(found: Outcome) -> Section:
 def members_table(found: Outcome) -> Section:
     """Which runs stand behind each name."""
     rows = [
-        [group.name, one.address, one.run_id or "", "" if one.seed is None else str(one.seed)]
+        [group.name, one.name, one.run_id or "", "" if one.seed is None else str(one.seed)]
         for group in found.groups
         for one in group.members
     ]
-    return Section("Models", [], ["model", "address", "run", "seed"], rows)
+    return Section("Models", [], ["model", "name", "run", "seed"], rows)
 
 
 def protocol(found: Outcome) -> list[str]:
     """How the figures and the verdicts were made."""
-    comparisons = len(found.groups) - 1
+    comparisons, unit = len(found.groups) - 1, found.unit
+    family = f"the {comparisons} comparisons" if comparisons > 1 else "one comparison"
     seeded = any(len(group.members) > 1 for group in found.groups)
     lines = [
-        f"All models are judged on the same {found.rows:,} test rows of {found.data} (SHA-256 {found.digest}).",
+        f"All models are judged on the same {found.rows:,} test rows of {found.data} (SHA-256 {found.digest}); errors are of {unit}.",
         f"Intervals: paired percentile bootstrap, {found.resamples:,} draws of the test rows, the same for all models; "
         "rows of a series are drawn in stretches.",
     ]
@@ -142,7 +143,7 @@ def protocol(found: Outcome) -> list[str]:
         )
     lines.append(
         f"A difference is real where its {found.level:.0%} interval excludes 0, and its p-value stays below "
-        f"{1 - found.level:.2g} after Holm's correction for the {comparisons} comparisons of the figure."
+        f"{1 - found.level:.2g} after Holm's correction for {family} of the figure."
     )
     if not found.was_named:
         lines.append("The best model was found on these very rows, so that its own figure is a little flattered.")
