@@ -270,7 +270,7 @@ class TrackingLogger(Logger):
 class _SystemMetrics(threading.Thread):
     """Samples what MLflow's own monitor measures, and logs it like any metric; its step is the run's age in seconds.
 
-    The first figures of a run are the model's, if it has any within a minute: MLflow's plots begin with what came first.
+    The first figures are the model's, if it has any within a minute: MLflow's plots begin with what came first.
     """
 
     def __init__(self, tracker: Tracker, start_time: int):

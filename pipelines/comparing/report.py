@@ -132,7 +132,8 @@ def protocol(found: Outcome) -> list[str]:
     family = f"the {comparisons} comparisons" if comparisons > 1 else "one comparison"
     seeded = any(len(group.members) > 1 for group in found.groups)
     lines = [
-        f"All models are judged on the same {found.rows:,} test rows of {found.data} (SHA-256 {found.digest}); errors are of {unit}.",
+        f"All models are judged on the same {found.rows:,} test rows of {found.data} (SHA-256 {found.digest}).",
+        f"Errors are of {unit}.",
         f"Intervals: paired percentile bootstrap, {found.resamples:,} draws of the test rows, the same for all models; "
         "rows of a series are drawn in stretches.",
     ]

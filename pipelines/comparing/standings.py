@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from lit_ae.metrics.ranking import Floats
 from lit_ae.paired_bootstrap import Difference, difference_of, holm, resampled_figures
@@ -79,9 +80,9 @@ def standing(
     each = [resampled_figures(measure.figure, measure.truth, own, resamples, seed, measure.blocks) for own in values]
     draws = np.mean(each, axis=0)
     if len(members) > 1:
-        generator = np.random.default_rng((seed, place))
         spread = np.std(of_seeds, ddof=1) / math.sqrt(len(members))
-        draws = draws + spread * generator.standard_t(len(members) - 1, resamples)
+        quantiles = student_t.ppf((np.arange(resamples) + 0.5) / resamples, len(members) - 1)
+        draws = draws + spread * np.random.default_rng((seed, place)).permutation(quantiles)
     interval = difference_of(float(np.mean(of_seeds)), draws, level)
     return Standing(of_seeds, interval.low, interval.high, draws)
 

@@ -1,6 +1,6 @@
 """A store of runs that were packed without being trained for long, made once, and the command that compares them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ class Store(NamedTuple):
 
 
 def made(folder: Path, recipe: dict, *words: str) -> str:
-    """The id of a finished run of a recipe, packed with the weights that it began with; its figures are its own words."""
+    """The id of a finished run of a recipe, packed with the weights that it began with; its figures are made up."""
     file = folder / "recipe.yaml"
     file.write_text(yaml.safe_dump(recipe))
     line = configure(read(["--config", str(file), "--tracking.output_dir", str(folder / "outputs"), *words]))
@@ -66,7 +66,7 @@ def made(folder: Path, recipe: dict, *words: str) -> str:
 
 
 @pytest.fixture(scope="package")
-def _made(tmp_path_factory, database_template) -> Iterator[Store]:
+def _made(tmp_path_factory, database_template) -> Store:
     folder = tmp_path_factory.mktemp("compared")
     (folder / "mlflow.db").write_bytes(database_template)
     uri = f"sqlite:///{folder}/mlflow.db"
@@ -85,7 +85,7 @@ def _made(tmp_path_factory, database_template) -> Iterator[Store]:
         MlflowClient(uri).set_registered_model_alias("digits", "champion", version)
         with mlflow.start_run(run_name="empty") as run:
             ids["empty"] = run.info.run_id
-    yield Store(uri, folder, ids)
+    return Store(uri, folder, ids)
 
 
 @pytest.fixture

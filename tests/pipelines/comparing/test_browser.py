@@ -33,7 +33,7 @@ HARMLESS = (
     "Failed to load resource",
 )
 VARIANTS = {"VAE": "VAE MLP 3 Digits seed 0", "Autoencoder": "Autoencoder MLP 3 Digits seed 0",
-            "SparseAutoencoder": "SparseAutoencoder MLP 3 Digits seed 0"}  # fmt: skip
+            "DenoisingAutoencoder": "DenoisingAutoencoder MLP 3 Digits seed 0"}  # fmt: skip
 PATIENCE = 90_000  # ms that a page may take on a busy machine
 
 
@@ -164,10 +164,10 @@ def test_pictures_are_shown(see, name, text):
 
 
 def width_of(page) -> int:
-    """The width in pixels of the artefact that is shown, once it has loaded."""
-    loaded = "() => Math.max(0, ...[...document.images].filter(i => i.src.startsWith('blob:') || i.src.includes('artifact')).map(i => i.naturalWidth))"
-    page.wait_for_function(f"{loaded.removeprefix('() => ')} > 0")
-    return page.evaluate(loaded)
+    """The width in pixels of the widest picture that the page shows, once one has loaded from the store."""
+    shown = "[...document.images].filter(one => /^blob:|artifact/.test(one.src)).map(one => one.naturalWidth)"
+    page.wait_for_function(f"Math.max(0, ...{shown}) > 0")
+    return page.evaluate(f"Math.max(...{shown})")
 
 
 def test_the_report_is_shown_inside_mlflow(see):
