@@ -1,4 +1,7 @@
-"""MLflow's own pages, seen by a real browser, on a store as trainings leave it: ``pytest -m browser``."""
+"""MLflow's own pages, seen by a real browser, on a store as trainings leave it: ``pytest -m browser``.
+
+LIT_AE_SCREENSHOTS names a folder that keeps what the browser has seen at the end of each test.
+"""
 
 import os
 import shutil
@@ -31,6 +34,7 @@ HARMLESS = (
     "ERR_NAME_NOT_RESOLVED",
     "ERR_CONNECTION",
     "Failed to load resource",
+    "ResizeObserver loop",
 )
 VARIANTS = {"VAE": "VAE MLP 3 Digits seed 0", "Autoencoder": "Autoencoder MLP 3 Digits seed 0",
             "DenoisingAutoencoder": "DenoisingAutoencoder MLP 3 Digits seed 0"}  # fmt: skip
@@ -117,7 +121,7 @@ def browser():
 
 
 @pytest.fixture
-def see(browser, pages, tmp_path):
+def see(browser, pages, tmp_path, request):
     """Opens a page and waits for texts on it; errors of its own are none that matter."""
     page = browser.new_page(viewport={"width": 1600, "height": 1000})
     page.set_default_timeout(PATIENCE)
@@ -129,10 +133,10 @@ def see(browser, pages, tmp_path):
         page.goto(pages[name])
         for text in texts:
             page.get_by_text(text).first.wait_for()
-        page.screenshot(path=Path(os.environ.get("LIT_AE_SCREENSHOTS", tmp_path)) / f"{name}.png")
         return page
 
     yield seen
+    page.screenshot(path=Path(os.environ.get("LIT_AE_SCREENSHOTS", tmp_path)) / f"{request.node.name}.png")
     page.close()
     assert [error for error in errors if not any(text in error for text in HARMLESS)] == []
 
@@ -151,7 +155,10 @@ def test_the_parallel_coordinates_begin_with_the_error_over_what_differs(see):
 
 
 def test_charts_show_the_test_error_of_every_run(see):
-    see("charts", "test/mse")
+    page = see("charts", VARIANTS["VAE"])
+    page.get_by_placeholder("Search metric charts").fill("test/mse")
+    page.get_by_text("test/mse", exact=True).first.wait_for()
+    page.locator(".js-plotly-plot svg").first.wait_for()
 
 
 def test_a_run_says_what_was_trained_on_what(see):
