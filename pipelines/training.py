@@ -80,7 +80,7 @@ def train_in_a_run(line: CommandLine, resume: str | None, stop: StopBetweenSteps
         if advice is None:
             raise
         print(f"\nlit-ae: {advice}", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, NotFinite) else 2
     finally:
         keep_checkpoints(tracker)
         tracker.finish(status, reason)
@@ -109,7 +109,7 @@ def open_run(line: CommandLine, resume: str | None) -> Tracker:
     name, _ = describe_run(line.model, line.datamodule)
     return Tracker.open(
         experiment=asked.experiment,
-        run_name=asked.run_name or name,
+        run_name=asked.run_name or f"{name} seed {line.config['seed_everything']}",
         resume=resume,
         output_dir=Path(asked.output_dir),
     )

@@ -1,4 +1,4 @@
-"""What the tests of the commands share: a store, a server that can be killed, a small recipe, and ways to train it."""
+"""What the tests of the commands share: stores, a server that can be killed, a small recipe, and ways to train it."""
 
 import os
 import signal
@@ -16,6 +16,7 @@ from mlflow.entities import Run
 from PIL import Image
 
 from tests.pipelines.helpers import ROOT, SMALL, Server
+from tests.postgresql import postgresql
 
 MODEL_CODE = """
 import mlflow
@@ -132,3 +133,25 @@ def picture(tmp_path):
     path = tmp_path / "grid.png"
     Image.new("RGB", (8, 8), "red").save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[str]:
+    """A private PostgreSQL server's URL without a database."""
+    with postgresql("studies") as port:
+        yield f"postgresql://studies@127.0.0.1:{port}"
+
+
+@pytest.fixture
+def postgres(_postgres, request) -> str:
+    """The URL of an empty database in a real PostgreSQL."""
+    from sqlalchemy import create_engine, text
+
+    name = f"studies_{abs(hash(request.node.name)) % 10**9}"
+    engine = create_engine(
+        f"{_postgres.replace('postgresql', 'postgresql+pg8000')}/postgres", isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{_postgres}/{name}"

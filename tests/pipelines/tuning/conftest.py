@@ -1,4 +1,4 @@
-"""What the tests of studies share: a small study, ways to run it, and a real PostgreSQL."""
+"""What the tests of studies share: a small study, and ways to run it."""
 
 import os
 import signal
@@ -14,7 +14,6 @@ import yaml
 from pipelines.tune import main
 from tests.pipelines.conftest import Answer
 from tests.pipelines.helpers import ROOT
-from tests.postgresql import postgresql
 
 STUDY = {
     "recipe": "small.yaml",
@@ -71,25 +70,3 @@ def tuning() -> Iterator[Callable[..., subprocess.Popen]]:
         if one.poll() is None:
             os.killpg(one.pid, signal.SIGKILL)
             one.wait()
-
-
-@pytest.fixture(scope="session")
-def _postgres() -> Iterator[str]:
-    """A private PostgreSQL server's URL without a database."""
-    with postgresql("studies") as port:
-        yield f"postgresql://studies@127.0.0.1:{port}"
-
-
-@pytest.fixture
-def postgres(_postgres, request) -> str:
-    """The URL of an empty database in a real PostgreSQL."""
-    from sqlalchemy import create_engine, text
-
-    name = f"studies_{abs(hash(request.node.name)) % 10**9}"
-    engine = create_engine(
-        f"{_postgres.replace('postgresql', 'postgresql+pg8000')}/postgres", isolation_level="AUTOCOMMIT"
-    )
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return f"{_postgres}/{name}"
