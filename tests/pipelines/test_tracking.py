@@ -13,6 +13,7 @@ import pytest
 
 from lit_ae.errors import UserError
 from pipelines import sync
+from pipelines.store import tracking_uri, without_password
 from pipelines.tracking import Tracker, TrackingLogger
 from tests.pipelines.helpers import ROOT, history, wait_for
 
@@ -176,7 +177,24 @@ def test_file_that_is_no_database_is_one_sentence(tmp_path, monkeypatch):
         Tracker.open()
 
 
-@pytest.mark.parametrize(("answer", "words"), [(401, "wants a password"), (None, "does not answer")])
+def test_user_and_password_of_an_address_are_kept_apart_from_it(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://anna:s%40cr:et@host:5000/mlflow")
+    assert (
+        tracking_uri() == mlflow.get_tracking_uri() == os.environ["MLFLOW_TRACKING_URI"] == "https://host:5000/mlflow"
+    )
+    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "anna"
+    assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "s@cr:et"
+    assert tracking_uri() == "https://host:5000/mlflow"
+
+
+@pytest.mark.parametrize("password", ["plain", "with@sign", "a:b", ""])
+def test_no_password_is_shown(password):
+    assert without_password(f"postgresql://anna:{password}@host/runs") == "postgresql://host/runs"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"), [(401, "wants a password"), (403, "This user may not do this"), (None, "does not answer")]
+)
 def test_server_that_refuses_or_hangs_is_one_sentence(answer, words, monkeypatch):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):

@@ -29,6 +29,13 @@ def test_flags_go_before_the_file_and_the_trainings_flags_before_its_recipe(writ
     assert request.arguments[-3:] == ["--model.latent_dim=4", "--model.optimizer.lr=1e-05", "--a=b"]
 
 
+def test_storage_of_the_environment_goes_after_flag_and_file(written, monkeypatch):
+    monkeypatch.setenv("LIT_AE_STORAGE", "postgresql://u:word@host/studies")
+    assert read(["--study", str(written())]).running.storage == "postgresql://u:word@host/studies"
+    assert read(["--study", str(written(storage="file.journal"))]).running.storage == "file.journal"
+    assert read(["--study", str(written()), "--storage", "flag.journal"]).running.storage == "flag.journal"
+
+
 def test_what_mlflow_run_hands_over(written):
     """Every -P becomes --name value."""
     asked = read(["--study", str(written()), "--workers", "2", "--join", "true", "--show", "false"])
