@@ -168,13 +168,18 @@ def numbers(series: pd.Series) -> NDArray[np.float64]:
     Raises:
         _BadValueError: for text, times and infinite numbers.
     """
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "fiub":
+        return _finite(series.to_numpy(np.float64))
     missing = series.isna().to_numpy()
     if not pd.api.types.is_numeric_dtype(series.dtype):
         foreign = ~missing & ~np.array([isinstance(value, Number) for value in series], dtype=bool)
         if foreign.any():
             found = str(series[foreign].iloc[0])
             raise _BadValueError(foreign, f"{found!r} is no number, and the column takes numbers: mend it")
-    values = series.where(~missing, np.nan).astype(np.float64).to_numpy()
+    return _finite(series.where(~missing, np.nan).astype(np.float64).to_numpy())
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
     if (infinite := np.isinf(values)).any():
         raise _BadValueError(infinite, "the number is infinite: mend it, or leave the row out")
     return values

@@ -45,7 +45,9 @@ def _sealed(directory: Path) -> dict[str, str]:
     except ValueError:
         kept = None
     if not isinstance(kept, dict):
-        raise UserError(f"{file} was changed after the model was packed: load no such model, and fetch or train it again.")
+        raise UserError(
+            f"{file} was changed after the model was packed: load no such model, and fetch or train it again."
+        )
     return kept
 
 
