@@ -19,8 +19,9 @@ class Serving(argparse.Namespace):
         host: the address that is listened on.
         port: 0 for any that is free.
         device: where the model runs, in PyTorch's words.
-        threads: of the CPU, for all batches together.
         workers: batches that the model works on at once.
+        threads: of the CPU, for each of them.
+        max_batch: rows of several requests that go through the model together.
         max_rows: of one request.
         max_bytes: of one request's body.
         max_seconds: from a request's first byte to its answer.
@@ -38,8 +39,9 @@ class Serving(argparse.Namespace):
     host: str
     port: int
     device: str
-    threads: int
     workers: int
+    threads: int
+    max_batch: int
     max_rows: int
     max_bytes: int
     max_seconds: float
@@ -76,9 +78,10 @@ def parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default 127.0.0.1)")
     add("--port", type=int, default=8000, help="0 for any that is free, which the log then names (default 8000)")
     add("--device", default="cpu", help="where the model runs: cpu, cuda, cuda:1 (default cpu)")
-    add("--threads", type=int, default=len(os.sched_getaffinity(0)),
-        help="CPU threads of PyTorch, shared among the workers (default: the CPUs this process may use)")  # fmt: skip
     add("--workers", type=int, default=1, help="batches that the model works on at once (default 1)")
+    add("--threads", type=int, default=1, help="CPU threads of PyTorch for each of them (default 1)")
+    add("--max_batch", type=int, default=2048,
+        help="rows of waiting requests that go through the model together; 1: none do (default 2048)")  # fmt: skip
     add("--max_rows", type=int, default=10_000, help="rows of one request; more is answered by 413 (default 10000)")
     add("--max_bytes", type=int, default=1 << 24,
         help="bytes of one request; more is answered by 413 (default 16777216)")  # fmt: skip
@@ -105,7 +108,7 @@ def read(argv: list[str]) -> Serving:
         UserError: for a wrong word or number.
     """
     asked = parser().parse_args(argv, Serving())
-    for name in ("threads", "workers", "max_rows", "max_bytes", "max_waiting", "log_rows"):
+    for name in ("workers", "threads", "max_batch", "max_rows", "max_bytes", "max_waiting", "log_rows"):
         if getattr(asked, name) < 1:
             raise UserError(f"--{name} must be at least 1, not {getattr(asked, name)}.")
     for name in ("max_seconds", "log_seconds"):

@@ -44,7 +44,7 @@ class Desk:
 
     def __init__(self, asked: Serving, keeper: Keeper, figures: Figures, log: RowLog | None):
         self.asked, self.keeper, self.figures, self.log = asked, keeper, figures, log
-        self.batches = Batches(asked.workers, asked.threads, figures)
+        self.batches = Batches(asked.workers, asked.threads, asked.max_batch, figures)
         self.clerks = ThreadPoolExecutor(2, "clerk")
         self.is_stopping = False
 

@@ -14,8 +14,6 @@ from lit_ae.serving.verdicts import verdicts_of_each
 from pipelines.serving.figures import Figures
 from pipelines.serving.served import Served
 
-MOST_ROWS = 2048  # of a batch of several requests
-
 
 @dataclass
 class Ticket:
@@ -41,15 +39,15 @@ class Batches:
 
     Args:
         workers: batches at once.
-        threads: of the CPU that PyTorch may use in all.
+        threads: of the CPU that PyTorch may use for each.
+        most_rows: of a batch of several requests.
         figures: what is counted.
     """
 
-    def __init__(self, workers: int, threads: int, figures: Figures):
+    def __init__(self, workers: int, threads: int, most_rows: int, figures: Figures):
         self._figures, self._waiting = figures, deque[Ticket]()
-        self._idle = workers
-        share = max(1, threads // workers)
-        self._pool = ThreadPoolExecutor(workers, "model", initializer=torch.set_num_threads, initargs=(share,))
+        self._idle, self._most_rows = workers, most_rows
+        self._pool = ThreadPoolExecutor(workers, "model", initializer=torch.set_num_threads, initargs=(threads,))
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, served: Served, question: Question) -> Any:
@@ -74,9 +72,11 @@ class Batches:
 
     def _next(self) -> list[Ticket]:
         batch: list[Ticket] = []
+        rows = 0
         while self._waiting:
             ticket = self._waiting[0]
-            if batch and not (ticket.may_join(batch[0]) and sum(t.rows for t in batch) + ticket.rows <= MOST_ROWS):
+            rows += ticket.rows
+            if batch and (rows > self._most_rows or not ticket.may_join(batch[0])):
                 break
             self._waiting.popleft()
             if not ticket.answer.done():  # whoever asked may have given up
