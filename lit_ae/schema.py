@@ -144,8 +144,7 @@ class Schema(Codec):
         )
 
     def _encoded(self, series: pd.Series, column: Column) -> NDArray[np.float64]:
-        missing = series.isna().to_numpy()
-        if self.missing == "refuse" and missing.any():
+        if self.missing == "refuse" and (missing := series.isna().to_numpy()).any():
             raise _BadValueError(missing, "the value is missing, and data.missing is refuse: fill it in")
         return codes(series, column) if column.kind == "categorical" else numbers(series)
 

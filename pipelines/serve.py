@@ -21,7 +21,7 @@ class Serving(argparse.Namespace):
         device: where the model runs, in PyTorch's words.
         workers: batches that the model works on at once.
         threads: of the CPU, for each of them.
-        max_batch: rows of several requests that go through the model together.
+        max_batch: requests that go through the model together.
         max_rows: of one request.
         max_bytes: of one request's body.
         max_seconds: from a request's first byte to its answer.
@@ -80,8 +80,8 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="cpu", help="where the model runs: cpu, cuda, cuda:1 (default cpu)")
     add("--workers", type=int, default=1, help="batches that the model works on at once (default 1)")
     add("--threads", type=int, default=1, help="CPU threads of PyTorch for each of them (default 1)")
-    add("--max_batch", type=int, default=2048,
-        help="rows of waiting requests that go through the model together; 1: none do (default 2048)")  # fmt: skip
+    add("--max_batch", type=int, default=64,
+        help="waiting requests that go through the model together; 1: each alone (default 64)")  # fmt: skip
     add("--max_rows", type=int, default=10_000, help="rows of one request; more is answered by 413 (default 10000)")
     add("--max_bytes", type=int, default=1 << 24,
         help="bytes of one request; more is answered by 413 (default 16777216)")  # fmt: skip

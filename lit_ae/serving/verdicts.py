@@ -35,7 +35,7 @@ def verdicts_of_each(detector: Detector, asked: Sequence[Frame], top: int = 3) -
     judged = [detector.judgement(some) for some in score.split(sizes)]
     reasons = np.full(len(score), "", dtype=object)
     anomalies = torch.cat([one.is_anomaly for one in judged]).nonzero().flatten()
-    for rows in anomalies.split(EXPLAINED_AT_ONCE):
+    for rows in anomalies.split(EXPLAINED_AT_ONCE) if len(anomalies) else ():
         x = model_space(preprocessing, joined.samples(rows))
         reasons[rows.numpy()] = detector.explain(x, torch.arange(len(rows))).reasons(top)
     return [_told(one, said) for one, said in zip(judged, np.split(reasons, np.cumsum(sizes)[:-1]), strict=True)]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from lit_ae.errors import UserError
 from pipelines.serve import Serving
 from pipelines.serving.answers import written_invocation, written_score
-from pipelines.serving.batches import Batches
+from pipelines.serving.batches import Batches, Task
 from pipelines.serving.bodies import JSON, Asked, read_invocation, read_score
 from pipelines.serving.figures import Figures
 from pipelines.serving.gate import App, Gate
@@ -26,6 +25,8 @@ from pipelines.serving.refusals import Refused
 from pipelines.serving.row_log import RowLog, Scored
 from pipelines.serving.served import Served
 
+Reader = Callable[..., Asked]
+Writer = Callable[[Served, str, Any], bytes]
 Output = Literal["verdict", "reconstruction", "latent", "error", "sample"]
 
 
@@ -45,31 +46,26 @@ class Desk:
     def __init__(self, asked: Serving, keeper: Keeper, figures: Figures, log: RowLog | None):
         self.asked, self.keeper, self.figures, self.log = asked, keeper, figures, log
         self.batches = Batches(asked.workers, asked.threads, asked.max_batch, figures)
-        self.clerks = ThreadPoolExecutor(2, "clerk")
         self.is_stopping = False
 
-    async def answer(
-        self, request: Request, read: Callable[[bytes, str, Served], Asked], write: Callable[[Served, str, Any], bytes]
-    ) -> Response:
+    async def answer(self, request: Request, read: Reader, write: Writer) -> Response:
         """The answer of one version from beginning to end, whatever becomes of the alias meanwhile."""
-        served, body = self.keeper.current, await request.body()
-        at, loop = datetime.now(UTC), asyncio.get_running_loop()
-        content_type = request.headers.get("content-type", "")
-        question = await loop.run_in_executor(self.clerks, read, body, content_type, served)
-        output, rows = question.question.output, len(question.rows)
-        request.scope["lit_ae"].facts.update(rows=rows, output=output, model_version=served.version)
-        answer = await self.batches.ask(served, question.question)
-        written = await loop.run_in_executor(self.clerks, write, served, output, answer)
+        served, passage = self.keeper.current, request.scope["lit_ae"]
+        body, at = await request.body(), datetime.now(UTC)
+        passage.facts.update(bytes=len(body), model_version=served.version)
+        reader = partial(read, content_type=request.headers.get("content-type", ""))
+        asked, answer, written = await self.batches.done(Task(served, body, reader, write))
+        output, rows = asked.question.output, len(asked.rows)
+        passage.facts.update(rows=rows, output=output)
         self.figures.count(output, answer, rows)
         if self.log is not None and output == "verdict":
-            self.log.add(Scored(at, request.scope["lit_ae"].request_id, served, question, answer))
+            self.log.add(Scored(at, passage.request_id, served, asked, answer))
         return Response(written, media_type=JSON)
 
     def close(self) -> None:
         """Ends threads, and writes what the log still holds."""
         self.keeper.end()
         self.batches.close()
-        self.clerks.shutdown(wait=False, cancel_futures=True)
         if self.log is not None:
             self.log.close()
 

@@ -1,6 +1,5 @@
 """From the bytes of a request to a question that the model can answer."""
 
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -35,13 +34,13 @@ class Asked(NamedTuple):
     question: Question
 
 
-def read_score(body: bytes, content_type: str, served: Served, params: Mapping[str, Any], most_rows: int) -> Asked:
+def read_score(body: bytes, served: Served, content_type: str, params: Mapping[str, Any], most_rows: int) -> Asked:
     """The question of ``POST /score``.
 
     Args:
         body: of the request.
-        content_type: the header.
         served: the model that will answer.
+        content_type: the header.
         params: ``output`` and ``seed``.
         most_rows: that a request may have.
 
@@ -56,7 +55,7 @@ def read_score(body: bytes, content_type: str, served: Served, params: Mapping[s
     return _asked(rows, served, params, most_rows)
 
 
-def read_invocation(body: bytes, content_type: str, served: Served, most_rows: int) -> Asked:
+def read_invocation(body: bytes, served: Served, content_type: str, most_rows: int) -> Asked:
     """The question of ``POST /invocations``, read by MLflow's own server.
 
     Raises:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +44,8 @@ class RowLog:
     0), ``score``, ``p_value``, ``verdict``, ``reasons``, and every column of the input as ``input.<name>``;
     ``input.values`` (a list) for models of tensors, ``input.text`` for models of strings.
 
-    A disk that can't be written costs rows of the log, never an answer: they are kept for a while, then counted as lost.
+    A disk that can't be written costs rows of the log, never an answer: they are kept for a while, and then counted as
+    lost.
 
     Args:
         folder: is made if need be.

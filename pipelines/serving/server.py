@@ -62,7 +62,7 @@ class Server(uvicorn.Server):
             detector=str(served.scorer.detector))  # fmt: skip
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal lets balancers see that it stops, and then what is under way be answered; a second doesn't."""
+        """At the first signal /ready says 503 for a while, and then what is under way is answered; a second is for now."""
         if self._desk.is_stopping:
             self.should_exit, self.force_exit = True, sig == signal.SIGINT
         else:
@@ -97,7 +97,8 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def _taken(host: str, port: int, error: OSError | None) -> str:
-    return f"{host}:{port} can't be listened on ({error.strerror if error else 'it is taken'}): choose another --port or --host."
+    reason = error.strerror if error else "it is taken"
+    return f"{host}:{port} can't be listened on ({reason}): choose another --port or --host."
 
 
 def check_device(device: str) -> None:
