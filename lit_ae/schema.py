@@ -1,5 +1,6 @@
 """What the columns of a table are: learned from the training rows, shown, kept with the model, enforced at scoring."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -175,7 +176,11 @@ def numbers(series: pd.Series) -> NDArray[np.float64]:
         if foreign.any():
             found = str(series[foreign].iloc[0])
             raise _BadValueError(foreign, f"{found!r} is no number, and the column takes numbers: mend it")
-    return _finite(series.where(~missing, np.nan).astype(np.float64).to_numpy())
+    try:
+        return _finite(series.where(~missing, np.nan).astype(np.float64).to_numpy())
+    except OverflowError:
+        too_large = np.array([isinstance(value, int) and abs(value) > sys.float_info.max for value in series])
+        raise _BadValueError(too_large, "the number is too large: mend it, or leave the row out") from None
 
 
 def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,7 +30,8 @@ def plain(answer: Any) -> list[Any]:
 
 def _values(array: np.ndarray) -> list[Any]:
     if array.dtype.kind == "f" and not (known := np.isfinite(array)).all():
-        array = np.where(known, array, None)  # type: ignore[arg-type]
+        array = array.astype(object)
+        array[~known] = None
     return array.tolist()
 
 

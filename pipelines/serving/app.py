@@ -83,7 +83,7 @@ def application(desk: Desk, key: bytes | None) -> App:
     _refuse_in_one_sentence(app)
     _answer_questions(app, desk)
     _answer_watchers(app, desk)
-    return Gate(app, desk.asked, key, desk.figures)  # type: ignore[arg-type]
+    return Gate(app, desk.asked, key, desk.figures)
 
 
 def _answer_questions(app: FastAPI, desk: Desk) -> None:

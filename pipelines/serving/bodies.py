@@ -47,7 +47,7 @@ def read_score(body: bytes, served: Served, content_type: str, params: Mapping[s
     Raises:
         Refused: it is none, or has too many rows.
     """
-    kind = content_type.partition(";")[0].strip().lower() or JSON
+    kind = _kind_of(content_type)
     readers: dict[str, Callable[[bytes, Served, int], Any]] = {JSON: _json, CSV: _csv, PARQUET: _parquet}
     if kind not in readers:
         raise Refused(415, f"The content type {kind!r} is none of {', '.join(readers)}: send one of these.")
@@ -56,27 +56,33 @@ def read_score(body: bytes, served: Served, content_type: str, params: Mapping[s
 
 
 def read_invocation(body: bytes, served: Served, content_type: str, most_rows: int) -> Asked:
-    """The question of ``POST /invocations``, read by MLflow's own server.
+    """The question of ``POST /invocations``: JSON is read by MLflow's own server, a table's CSV and Parquet as above.
 
     Raises:
         Refused: as MLflow's server would, in a sentence.
     """
-    found: list[Asked] = []
+    if _kind_of(content_type) in (CSV, PARQUET):
+        return read_score(body, served, content_type, {}, most_rows)
+    found: list[tuple[Any, dict[str, Any]]] = []
 
     class Reader:
         def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> list[Any]:
-            found.append(_asked(model_input, served, params or {}, most_rows))
+            found.append((model_input, params or {}))
             return []
 
     reader = PyFuncModel(served.description, Reader())
-    schema = served.description.get_input_schema()
     try:
-        answer = scoring_server.invocations(body, content_type or JSON, reader, schema)
+        answer = scoring_server.invocations(body, content_type or JSON, reader, reader.metadata.get_input_schema())
     except MlflowException as error:
         raise Refused(error.get_http_status_code(), error.message.rpartition("\nError: ")[2]) from error
     if not found:
         raise Refused(answer.status, answer.response)
-    return found[0]
+    rows, params = found[0]
+    return _asked(rows, served, params, most_rows)
+
+
+def _kind_of(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower() or JSON
 
 
 def _asked(rows: Any, served: Served, params: Mapping[str, Any], most_rows: int) -> Asked:

@@ -104,10 +104,10 @@ class Keeper:
         self._note_registry(True)
         return version
 
-    def _note_registry(self, answers: bool, **facts: str) -> None:
+    def _note_registry(self, answers: bool, reason: str | None = None) -> None:
         if answers != self._registry_answers:
             what = "can be looked up again" if answers else "can't be looked up; the loaded model goes on serving"
-            say(f"The alias {what}", logging.INFO if answers else logging.WARNING, **facts)
+            say(f"The alias {what}", logging.INFO if answers else logging.WARNING, reason=reason)
         self._registry_answers = answers
         self._figures.registry_up.set(answers)
 

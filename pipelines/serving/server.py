@@ -37,7 +37,7 @@ def serve(asked: Serving, key: bytes | None) -> int:
         log_as_json()
         keeper.watch(asked.poll)
         config = uvicorn.Config(
-            application(desk, key), log_config=None, access_log=False, server_header=False,  # type: ignore[arg-type]
+            application(desk, key), log_config=None, access_log=False, server_header=False,
             timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=int(asked.max_seconds) + 5,
         )  # fmt: skip
         try:
@@ -62,7 +62,7 @@ class Server(uvicorn.Server):
             detector=str(served.scorer.detector))  # fmt: skip
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """At the first signal /ready says 503 for a while, and then what is under way is answered; a second is for now."""
+        """After the first signal /ready says 503 for a while, and what is under way is answered; a second ends it."""
         if self._desk.is_stopping:
             self.should_exit, self.force_exit = True, sig == signal.SIGINT
         else:
