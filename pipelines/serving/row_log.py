@@ -58,7 +58,7 @@ class RowLog:
     """
 
     def __init__(self, folder: Path, rows: int, seconds: float, figures: Figures):
-        self.folder, self._rows, self._seconds, self._figures = folder, rows, seconds, figures
+        self.folder, self._rows, self._seconds, self._figures = folder.absolute(), rows, seconds, figures
         self._pending, self._pending_rows = deque[Scored](), 0
         self._news, self._writing, self._ended = threading.Condition(), threading.Lock(), False
         self._numbers = count()
@@ -93,6 +93,7 @@ class RowLog:
         if self._pending_rows:
             self._figures.lost.inc(self._pending_rows)
             say("Scored rows of the log are lost", logging.ERROR, rows=self._pending_rows)
+            self._pending_rows = 0
 
     def _write_on(self) -> None:
         while not self._ended:
