@@ -1,4 +1,4 @@
-"""The packed model inside Spark, by MLflow's user-defined function; needs pyspark (``pip install .[spark]``) and Java."""
+"""The packed model inside Spark, as MLflow's user-defined function; needs ``pip install .[spark]`` and Java."""
 
 import importlib.util
 import shutil
@@ -44,6 +44,8 @@ def spark() -> Iterator[Any]:
 
 
 def test_verdicts_are_those_of_the_model_alone(spark, tmp_path):
+    from pyspark.sql import functions
+
     spec = DataSpec("Plant", "table", (WAY.features,), WAY, schema=SCHEMA)
     _, directory = packed(spec, tmp_path, 2, lambda n, seed: WAY.apply(SCHEMA.encode(plant(n, seed))))
     rows = plant(700, 8)
@@ -52,7 +54,8 @@ def test_verdicts_are_those_of_the_model_alone(spark, tmp_path):
     expected = mlflow.pyfunc.load_model(directory).predict(rows)
     scored = mlflow.pyfunc.spark_udf(spark, directory, result_type=VERDICT, env_manager="local")
     frame = spark.createDataFrame(rows.assign(row=range(len(rows)))).repartition(3)
-    found = frame.withColumn("said", scored(*SCHEMA.names)).select("row", "said.*").toPandas()
+    asked = functions.struct(*reversed(SCHEMA.names))
+    found = frame.withColumn("said", scored(asked)).select("row", "said.*").toPandas()
     found = found.sort_values("row", ignore_index=True).drop(columns="row")
     np.testing.assert_allclose(found["score"], expected["score"], rtol=np.finfo(np.float32).eps)
     np.testing.assert_allclose(found["p_value"], expected["p_value"], rtol=np.finfo(np.float32).eps)
