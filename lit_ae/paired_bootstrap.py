@@ -96,12 +96,12 @@ def drawn_rows(count: int, resamples: int, seed: int, blocks: ArrayLike | None =
     if blocks is None:
         yield from (generator.integers(count, size=count) for _ in range(resamples))
         return
-    ids, sizes = np.unique(np.asarray(blocks), return_inverse=True, return_counts=True)[1:]
-    if len(ids) != count:
-        raise ValueError(f"There are {count} rows and {len(ids)} block ids.")
-    members = np.split(np.argsort(ids, kind="stable"), np.cumsum(sizes)[:-1])
+    names, block = np.unique(np.asarray(blocks), return_inverse=True)
+    if len(block) != count:
+        raise ValueError(f"There are {count} rows and {len(block)} block ids.")
     for _ in range(resamples):
-        yield np.concatenate([members[block] for block in generator.integers(len(members), size=len(members))])
+        often = np.bincount(generator.integers(len(names), size=len(names)), minlength=len(names))
+        yield np.repeat(np.arange(count), often[block])
 
 
 def difference_of(difference: float, draws: ArrayLike, level: float = 0.95) -> Difference:
