@@ -98,6 +98,7 @@ def test_a_process_answers_refuses_logs_and_stops(started, plants, rows):
     assert "sesame" not in json.dumps(server.lines) + server.process.stderr.read()
 
 
+@pytest.mark.slow
 def test_what_is_under_way_is_answered_before_the_end(started, plants, rows):
     server = started(plants.first, "--drain", 0)
     address = server.address
