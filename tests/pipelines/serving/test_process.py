@@ -121,6 +121,7 @@ def test_what_is_under_way_is_answered_before_the_end(started, plants, rows):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_model_goes_on_when_the_tracking_server_dies(started, plants, rows, tmp_path):
     tracking = Server(tmp_path)
     tracking.start()
