@@ -20,6 +20,7 @@ import requests
 from mlflow import MlflowClient
 
 from pipelines import serve
+from pipelines.serving.server import bound
 from tests.pipelines.helpers import ROOT, Server
 
 
@@ -197,3 +198,8 @@ def test_help(capsys):
         serve.main(["--help"])
     assert end.value.code == 0
     assert "models:/<name>@<alias>" in capsys.readouterr().out
+
+
+def test_answers_are_sent_at_once():
+    with bound("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP  # without it asyncio leaves Nagle's algorithm on: 40 ms a request
