@@ -27,7 +27,7 @@ from pipelines.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
 from pipelines.checks import check
 from pipelines.command_line import Request
 from pipelines.configuration import CommandLine, configure, trainer_of
-from pipelines.detecting import make_detector
+from pipelines.detecting import make_detector, make_profile
 from pipelines.evaluation import evaluate
 from pipelines.judging.verdict import Verdict
 from pipelines.mistakes import explained
@@ -266,7 +266,7 @@ def pack(model: LitAutoencoder, data: LitData, tracker: Tracker, step: int, dete
     directory = tracker.directory / "model"
     draft = directory.with_name("model.part")
     try:
-        package(model, data.example(), draft, metadata, detector)
+        package(model, data.example(), draft, metadata, detector, make_profile(detector, data))
         shutil.rmtree(directory, ignore_errors=True)
         draft.replace(directory)
     finally:

@@ -136,7 +136,9 @@ def _world_moved(found: Evidence) -> Decision:
 
 
 def _more_anomalies(found: Evidence) -> tuple[str, ...]:
-    told = f"{found.alarm_rate:.2%} of the rows alarm, more than promised, and the bulk of the scores stands: look at them"
+    told = (
+        f"{found.alarm_rate:.2%} of the rows alarm, more than promised, and the bulk of the scores stands: look at them"
+    )
     return (told, *_at_rest(found))
 
 

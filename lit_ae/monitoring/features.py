@@ -107,7 +107,9 @@ class Feature:
         """How far the share of missing values is from normal."""
         ours = np.array([1 - self.missing, self.missing]) * self.rows
         theirs = np.array([counts[:-1].sum(), counts[-1]])
-        return Difference(abs(float(counts[-1] / counts.sum()) - self.missing), self._chi_square(np.stack([theirs, ours])))
+        return Difference(
+            abs(float(counts[-1] / counts.sum()) - self.missing), self._chi_square(np.stack([theirs, ours]))
+        )
 
     def unseen_share(self, counts: NDArray[np.float64]) -> float:
         """The share of values that training has not seen, beyond what normal rows have."""

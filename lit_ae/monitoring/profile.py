@@ -98,8 +98,8 @@ class Profile(NamedTuple):
         """Of a detector that was calibrated with the calibrate rows."""
         spec = detector.model.spec
         bare = Profile.calibrated(detector, calibrate)
-        codes = [codes_of(detector, rows.x) for rows in (fit, calibrate)]
-        latent = LatentProfile.of(*codes, bare.promise.effective_rows)
+        earlier, later = codes_of(detector, fit.x), codes_of(detector, calibrate.x)
+        latent = LatentProfile.of(earlier, later, bare.promise.effective_rows)
         return bare._replace(features=features_of(spec, fit, calibrate), latent=latent)
 
     @staticmethod
@@ -145,9 +145,7 @@ class Profile(NamedTuple):
         if "latent" in plain:
             latent = LatentProfile(arrays["latent.mean"], arrays["latent.whitening"], **plain["latent"])
         ranks = Ranks(arrays["ranks.p_values"], arrays["ranks.below"])
-        return Profile(
-            promise, ranks, arrays["scores"], arrays["stream"], plain["block_spread"], features, latent
-        )
+        return Profile(promise, ranks, arrays["scores"], arrays["stream"], plain["block_spread"], features, latent)
 
 
 class Seen(NamedTuple):
@@ -207,9 +205,7 @@ def _feature(name: str, values: NDArray[np.float64], labels: Sequence[str] | Non
     return Feature.numeric(name, values, points) if labels is None else Feature.categorical(name, values, labels)
 
 
-def in_time(
-    strange: NDArray[np.float64], entity: Tensor | None, block_rows: int
-) -> tuple[NDArray[np.float64], float]:
+def in_time(strange: NDArray[np.float64], entity: Tensor | None, block_rows: int) -> tuple[NDArray[np.float64], float]:
     """Strangeness ``(n,)`` in time order as a :class:`Stream` counts it, and the spread of a block's average."""
     if block_rows == 1:
         return strange, 1.0

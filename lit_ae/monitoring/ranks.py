@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 FURTHEST = 3.0  # standard deviations; a rank says no more than that, so that heavy tails do not ring
 KEPT = 20_000  # calibration p-values that are kept at most
@@ -43,9 +42,14 @@ class Ranks(NamedTuple):
 
 def strangeness(uniform: NDArray[np.float64]) -> NDArray[np.float64]:
     """Uniform ranks as standard normal numbers: higher is stranger, at most ``FURTHEST`` away from 0."""
+    from scipy.special import ndtri
+
     return np.clip(-ndtri(uniform), -FURTHEST, FURTHEST)
 
 
 def rank_of(strange: NDArray[np.float64]) -> NDArray[np.float64]:
     """The inverse of :func:`strangeness`."""
-    return ndtr(-strange)
+    from scipy.special import ndtr
+
+    ranks: NDArray[np.float64] = ndtr(-strange)
+    return ranks

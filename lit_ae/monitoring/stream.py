@@ -59,7 +59,9 @@ class Stream:
         values = strangeness(uniform[known])
         if self.block_rows > 1:
             values, places = self._averaged(values, places)
-        return [Change(int(row), name) for row, value in zip(places, values, strict=True) for name in self._noticed(value)]
+        return [
+            Change(int(row), name) for row, value in zip(places, values, strict=True) for name in self._noticed(value)
+        ]
 
     def _noticed(self, value: float) -> list[str]:
         """The detectors that this value makes ring. Page-Hinkley is given strangeness, ADWIN ranks: it needs [0, 1]."""
