@@ -48,8 +48,7 @@ class Stream:
         }
         self.block_rows, self._spread = block_rows, block_spread
         self._rows, self._waiting = 0, np.empty(0)
-        for value in np.random.default_rng(0).permutation(reference):
-            self._noticed(float(value))
+        self._rung(np.random.default_rng(0).permutation(reference))
 
     def update(self, uniform: NDArray[np.float64]) -> list[Change]:
         """The changes noticed in the next ranks ``(N,)``; a row without one (NaN) only counts as a row."""
@@ -59,15 +58,18 @@ class Stream:
         values = strangeness(uniform[known])
         if self.block_rows > 1:
             values, places = self._averaged(values, places)
-        return [
-            Change(int(row), name) for row, value in zip(places, values, strict=True) for name in self._noticed(value)
-        ]
+        return [Change(int(places[at]), name) for at, name in self._rung(values)]
 
-    def _noticed(self, value: float) -> list[str]:
-        """The detectors that this value makes ring. Page-Hinkley is given strangeness, ADWIN ranks: it needs [0, 1]."""
-        for name, detector in self._detectors.items():
-            detector.update(float(value if name == "Page-Hinkley" else rank_of(np.float64(value))))
-        return [name for name, detector in self._detectors.items() if detector.drift_detected]
+    def _rung(self, values: NDArray[np.float64]) -> list[tuple[int, str]]:
+        """At which values which detector rings. Page-Hinkley is given strangeness, ADWIN ranks: it needs [0, 1]."""
+        rung = []
+        for name, given in (("Page-Hinkley", values), ("ADWIN", rank_of(values))):
+            detector = self._detectors[name]
+            for at, value in enumerate(given.tolist()):
+                detector.update(value)
+                if detector.drift_detected:
+                    rung.append((at, name))
+        return sorted(rung)
 
     def _averaged(
         self, values: NDArray[np.float64], places: NDArray[np.int64]

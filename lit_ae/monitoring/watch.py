@@ -23,12 +23,14 @@ class Look(NamedTuple):
         counts: of the rows, by cell.
         values: how far the values are from normal.
         missing: how far the share of missing ones is.
+        unseen: the share of all rows, alarms too, with a category that training has not seen.
     """
 
     feature: Feature
     counts: NDArray[np.float64]
     values: Difference
     missing: Difference
+    unseen: float
 
 
 class Findings(NamedTuple):
@@ -121,7 +123,7 @@ class Watch:
         level = LEVEL if self.changes else level_of(tally.scored)
         moved_bulk = bulk.p_value <= level
         counts = tally.all if moved_bulk else tally.quiet
-        looks, latent = self._looks(counts), self._latent(counts)
+        looks, latent = self._looks(counts, tally.all), self._latent(counts)
         evidence = self._evidence(tally, bulk, alarms, looks, latent, level)
         told = {"broken": broken, "false_alarms_exceed": false_alarms_exceed}
         evidence = Evidence(**{**vars(evidence), **told})
@@ -141,9 +143,13 @@ class Watch:
     def _tally(self) -> Tally:
         return Tally(self.features, 0 if self.profile.latent is None else len(self.profile.latent.mean))
 
-    def _looks(self, counts: Counts) -> list[Look]:
-        each = [(one, counts.of(place)) for place, one in enumerate(self.features)]
-        return [Look(one, own, one.difference(own), one.missing_difference(own)) for one, own in each if own.sum()]
+    def _looks(self, counts: Counts, everything: Counts) -> list[Look]:
+        each = [(one, counts.of(place), everything.of(place)) for place, one in enumerate(self.features)]
+        return [
+            Look(one, own, one.difference(own), one.missing_difference(own), one.unseen_share(every))
+            for one, own, every in each
+            if own.sum()
+        ]
 
     def _latent(self, counts: Counts) -> Difference | None:
         if self.profile.latent is None or not counts.coded:
@@ -171,11 +177,7 @@ class Watch:
             moved=tuple(sorted(_moved(of_looks), key=lambda one: -one.distance)),
             features=len(self.features),
             latent=distance if distance >= LATENT else 0.0,
-            unseen={
-                look.feature.name: look.feature.unseen_share(look.counts)
-                for look, values, _ in of_looks
-                if values and look.feature.unseen_share(look.counts)
-            },
+            unseen={look.feature.name: look.unseen for look, values, _ in of_looks if values and look.unseen},
         )
 
 
