@@ -130,7 +130,7 @@ class Profile(NamedTuple):
         if self.latent is not None:
             plain["latent"] = {"rows": self.latent.rows, "unrest": self.latent.unrest}
             arrays |= {"latent.mean": self.latent.mean, "latent.whitening": self.latent.whitening}
-        return plain, {name: torch.tensor(array, dtype=torch.float64) for name, array in arrays.items()}
+        return plain, {name: torch.from_numpy(np.ascontiguousarray(array)).double() for name, array in arrays.items()}
 
     @staticmethod
     def restore(plain: dict[str, Any], tensors: dict[str, Tensor]) -> "Profile":
