@@ -80,7 +80,11 @@ def train_member(
 ) -> LitAutoencoder:
     """A model made and trained as ``model`` was, from another seed; with the weights that judged best."""
     L.seed_everything(seed, verbose=False)
-    member = type(model)(**model.init_args)
+    return train_beside(line, type(model)(**model.init_args), callbacks)
+
+
+def train_beside(line: CommandLine, member: LitAutoencoder, callbacks: Sequence[L.Callback]) -> LitAutoencoder:
+    """Trains a model that no run is told of; it ends with the weights that judged best."""
     with tempfile.TemporaryDirectory() as folder:
         best = BestCheckpoint(Path(folder))
         trainer = trainer_of(
