@@ -26,6 +26,7 @@ PER = 100_000  # rows
 SHIFT = 0.5  # standard deviations
 BEFORE, AFTER = 1_000, 3_000  # rows before and after a shift
 LAWS: dict[str, tuple[Draw, float]] = {
+    "normal": (lambda rng, n: rng.normal(size=n), 1.0),
     "normal squared": (lambda rng, n: rng.normal(size=n) ** 2, np.sqrt(2.0)),
     "Student t(3), absolute": (lambda rng, n: np.abs(rng.standard_t(3, n)), np.sqrt(3 - 12 / np.pi**2)),
     "log-normal(1)": (lambda rng, n: rng.lognormal(0, 1, n), np.sqrt((np.e - 1) * np.e)),

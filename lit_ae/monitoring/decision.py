@@ -1,6 +1,7 @@
 """What the evidence says, and what to do: a pure function, whose rule stands in docs/monitoring.md.
 
-1. A column is gone or holds something else, or values that training has not seen are frequent: **retrain**.
+1. A column is gone or holds something else, or categories that training has not seen are frequent among rows that do
+   not alarm: **retrain**.
 2. The bulk of the scores has moved: the world is not what it was. Most features moved, the code's centre lies far
    away, or most rows alarm: **retrain**. Some features or the code moved, or the scores moved far: **adapt**. Else the
    scores alone have moved: **recalibrate**.
@@ -18,7 +19,7 @@ EXIT_CODES: dict[Action, int] = {"nothing": 0, "recalibrate": 10, "adapt": 11, "
 
 BULK = 0.05  # distance of the bulk of the ranks that counts
 FEATURE = 0.1  # distance of a feature that counts, beyond its own unrest
-UNSEEN = 0.01  # share of rows with an unseen category that counts
+UNSEEN = 0.02  # share of rows with an unseen category that counts
 LATENT, FAR_LATENT = 0.5, 3.0  # standard deviations of the code's centre
 FAR_SCORES = 2.0  # standard deviations of the scores' middle beyond which a threshold alone would blind the model
 MOST_FEATURES = 0.5  # share of the features
@@ -57,7 +58,8 @@ class Evidence:
         features: how many there are.
         latent: standard deviations between the code's centre and where it was; 0 where that may be chance.
         broken: sentences on columns that are gone or hold something else.
-        unseen: by column, the share of rows with a category that training has not seen, where it is more than chance.
+        unseen: by column, the share of the rows without alarm that have a category which training has not seen.
+        unseen_anywhere: by column, the share of all rows that have one.
         false_alarms_exceed: whether confirmed normal rows alarm more often than promised; None without labels.
     """
 
@@ -73,6 +75,7 @@ class Evidence:
     latent: float = 0.0
     broken: tuple[str, ...] = ()
     unseen: dict[str, float] = field(default_factory=dict)
+    unseen_anywhere: dict[str, float] = field(default_factory=dict)
     false_alarms_exceed: bool | None = None
 
 
@@ -103,7 +106,7 @@ def level_of(rows: int) -> float:
 
 def decide(found: Evidence) -> Decision:
     """The rule of this module."""
-    strange = [f"{name}: {share:.1%} of the rows have a category that training has not seen" for name, share in
+    strange = [f"{name}: {share:.1%} of the rows without alarm have a category unseen in training" for name, share in
                sorted(found.unseen.items(), key=lambda one: -one[1]) if share >= UNSEEN]  # fmt: skip
     if found.broken or strange:
         return Decision("the schema changed", "retrain", (*found.broken, *strange))
@@ -139,7 +142,12 @@ def _more_anomalies(found: Evidence) -> tuple[str, ...]:
     told = (
         f"{found.alarm_rate:.2%} of the rows alarm, more than promised, and the bulk of the scores stands: look at them"
     )
-    return (told, *_at_rest(found))
+    strange = [
+        f"{name}: {share:.1%} of the rows have a category that training has not seen: if they are normal, retrain"
+        for name, share in found.unseen_anywhere.items()
+        if share >= UNSEEN
+    ]
+    return (told, *strange, *_at_rest(found))
 
 
 def _at_rest(found: Evidence) -> tuple[str, ...]:

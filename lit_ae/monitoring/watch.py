@@ -13,6 +13,7 @@ from lit_ae.monitoring.stream import Change, Stream
 from lit_ae.monitoring.tally import Counts, Piece, Tally, Timeline
 
 LEAST = 100  # effective rows that say something
+UNSEEN_LEVEL = 1e-6  # of the test that unseen categories are more than chance, column by column
 
 
 class Look(NamedTuple):
@@ -23,7 +24,8 @@ class Look(NamedTuple):
         counts: of the rows, by cell.
         values: how far the values are from normal.
         missing: how far the share of missing ones is.
-        unseen: the share of all rows, alarms too, with a category that training has not seen.
+        unseen: the share of all rows with a category that training has not seen; 0 where it may be chance.
+        unseen_quiet: that share of the rows that do not alarm.
     """
 
     feature: Feature
@@ -31,6 +33,7 @@ class Look(NamedTuple):
     values: Difference
     missing: Difference
     unseen: float
+    unseen_quiet: float
 
 
 class Findings(NamedTuple):
@@ -123,7 +126,7 @@ class Watch:
         level = LEVEL if self.changes else level_of(tally.scored)
         moved_bulk = bulk.p_value <= level
         counts = tally.all if moved_bulk else tally.quiet
-        looks, latent = self._looks(counts, tally.all), self._latent(counts)
+        looks, latent = self._looks(counts, tally), self._latent(counts)
         evidence = self._evidence(tally, bulk, alarms, looks, latent, level)
         told = {"broken": broken, "false_alarms_exceed": false_alarms_exceed}
         evidence = Evidence(**{**vars(evidence), **told})
@@ -143,11 +146,14 @@ class Watch:
     def _tally(self) -> Tally:
         return Tally(self.features, 0 if self.profile.latent is None else len(self.profile.latent.mean))
 
-    def _looks(self, counts: Counts, everything: Counts) -> list[Look]:
-        each = [(one, counts.of(place), everything.of(place)) for place, one in enumerate(self.features)]
+    def _looks(self, counts: Counts, tally: Tally) -> list[Look]:
+        each = [
+            (one, counts.of(place), tally.all.of(place), tally.quiet.of(place))
+            for place, one in enumerate(self.features)
+        ]
         return [
-            Look(one, own, one.difference(own), one.missing_difference(own), one.unseen_share(every))
-            for one, own, every in each
+            Look(one, own, one.difference(own), one.missing_difference(own), unseen(one, every), unseen(one, quiet))
+            for one, own, every, quiet in each
             if own.sum()
         ]
 
@@ -177,7 +183,8 @@ class Watch:
             moved=tuple(sorted(_moved(of_looks), key=lambda one: -one.distance)),
             features=len(self.features),
             latent=distance if distance >= LATENT else 0.0,
-            unseen={look.feature.name: look.unseen for look, values, _ in of_looks if values and look.unseen},
+            unseen={look.feature.name: look.unseen_quiet for look in looks if look.unseen_quiet},
+            unseen_anywhere={look.feature.name: look.unseen for look in looks if look.unseen},
         )
 
 
@@ -190,6 +197,12 @@ def significant(p_values: list[float], level: float) -> NDArray[np.bool_]:
 
     found: NDArray[np.bool_] = false_discovery_control(np.clip(p_values, 0, 1), method="bh") <= level
     return found
+
+
+def unseen(feature: Feature, counts: NDArray[np.float64]) -> float:
+    """The share of rows with a category that training has not seen; 0 where it may be chance."""
+    share = feature.unseen_share(counts)
+    return share if share and feature.difference(counts).p_value <= UNSEEN_LEVEL else 0.0
 
 
 def _moved(looks: list[tuple[Look, bool, bool]]) -> list[Moved]:

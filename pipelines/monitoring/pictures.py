@@ -31,7 +31,7 @@ def svg(figure: Figure) -> str:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lit-ae"}):
         figure.savefig(told, format="svg", metadata={"Date": None, "Creator": None})
     drawn = told.getvalue()
-    drawn = drawn[drawn.index("<svg") :]
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn[drawn.index("<svg") :], flags=re.DOTALL)
     mark = f"p{crc32(drawn.encode()):08x}"
     drawn = re.sub(r'id="([^"]+)"', rf'id="{mark}-\1"', drawn)
     return re.sub(r'(href="#|url\(#)([^")]+)', rf"\1{mark}-\2", drawn)
@@ -50,6 +50,8 @@ def timeline(report: Report) -> str:
             panel.axvline(change.row, color=RED, linewidth=1, linestyle=":")
     if found.changes:
         above.plot([], [], color=RED, linewidth=1, linestyle=":", label="a detector rang")
+    if stretches:
+        above.set_xlim(0, stretches[-1].first + found.timeline.length)
     above.legend(**LEGEND, loc="upper left", ncols=4)
     return svg(figure)
 
@@ -77,7 +79,7 @@ def _rank_quantiles(panel: Axes, stretches: list[Stretch]) -> None:
         panel.axhline(share, color=GREY, linewidth=0.8, linestyle="--")
     panel.set_ylim(0, 1)
     name_axes(panel, "row", "p-value")
-    panel.legend(**LEGEND, loc="upper left", ncols=2)
+    panel.legend(**LEGEND, loc="lower left", ncols=2)
 
 
 def ranks(found: Findings) -> str:
@@ -106,6 +108,7 @@ def latent(found: Findings) -> str:
     panel.axhline(0, color=GREY, linewidth=0.8)
     reach = max(1.0, 1.15 * float(np.abs(means).max(initial=0)))
     panel.set_ylim(-reach, reach)
+    panel.xaxis.get_major_locator().set_params(integer=True)
     name_axes(panel, "direction of the code (whitened)", "mean, in standard deviations")
     return svg(figure)
 
