@@ -49,8 +49,12 @@ class Discriminator(nn.Module):
         return torch.func.functional_call(self, frozen, z)
 
     def cost(self, first: Tensor, second: Tensor) -> Tensor:
-        """Its own cross-entropy in nats, ``(N,)``; log 2 when it can't tell. No gradient reaches the codes."""
-        return 0.5 * (F.softplus(-self(first.detach())) + F.softplus(self(second.detach())))
+        """Its own cross-entropy on as many codes of either origin, in nats, ``(N,)``; log 2 when it can't tell.
+
+        No gradient reaches the codes.
+        """
+        of_first, of_second = self(torch.cat([first, second]).detach()).chunk(2)
+        return 0.5 * (F.softplus(-of_first) + F.softplus(of_second))
 
 
 def permute_dimensions(z: Tensor) -> Tensor:

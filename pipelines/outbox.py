@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 30.0  # s between two tries while training goes on
 ATTEMPTS = 3  # before a record that alone fails lets the others pass
-LINGER = 0.5  # s that records are gathered before they are sent together
+LINGER = 2.0  # s that records are gathered before they are sent together
 METRICS_PER_REQUEST = 1000
 REFUSALS_SHOWN = 10
 UPLOADS = {"file", "image", "model"}

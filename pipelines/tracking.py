@@ -283,7 +283,7 @@ class _SystemMetrics(threading.Thread):
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
         monitor = SystemMetricsMonitor(self._tracker.run_id, tracking_uri=self._tracker.uri)
-        interval, ended = 1.0, False
+        interval, ended = 2.0, False
         while not ended:
             monitor.collect_metrics()
             ended = self._stopped.wait(min(interval, monitor.sampling_interval))
