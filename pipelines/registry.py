@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 
 from lit_ae.errors import UserError
-from pipelines.store import tracking_uri, what_to_do, without_password
+from pipelines.store import find_run, tracking_uri, what_to_do, without_password
 from pipelines.values import closest
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -109,7 +109,7 @@ def register(client: MlflowClient, name: str, run_id: str) -> ModelVersion:
     with _taken_is_fine():
         client.create_registered_model(name)
     known = client.search_model_versions(f"name='{name}'")
-    version = next((one for one in known if one.run_id == run_id), None)
+    version = next((one for one in known if one.source == source), None)
     if version is None:
         made = client.create_model_version(name, source, run_id, await_creation_for=REGISTRATION_SECONDS)
         version = client.get_model_version(name, made.version)
@@ -123,8 +123,6 @@ def model_of(client: MlflowClient, run_id: str) -> str:
     Raises:
         UserError: there is no such run, or it has no model.
     """
-    from pipelines.store import find_run
-
     run = find_run(client, tracking_uri(), run_id)
     made = run.outputs.model_outputs if run.outputs else []
     if not made:
