@@ -284,7 +284,7 @@ WRONG = {
     "damaged log": ((monitor, MODEL, "--log", "damaged"), "1.parquet can't be read"),
     "foreign log": ((monitor, MODEL, "--log", "foreign"), "lacks the column 'model_version'"),
     "labels": ((monitor, MODEL, "--input", "in.csv", "--labels", "few.csv"), "lacks the column 'row'"),
-    "report is a file": ((monitor, MODEL, "--input", "in.csv", "--report", "in.csv"), "is a file: name a folder"),
+    "report is a file": ((monitor, MODEL, "--input", "in.csv", "--report", "in.csv/a"), "in.csv is a file"),
     "unknown word": ((monitor, MODEL, "--imput", "in.csv"), "--imput"),
     "few to calibrate": ((recalibrate, MODEL, "few.csv"), "give 49 confirmed normal rows or more"),
     "alpha": ((recalibrate, MODEL, "in.csv", "--alpha", 2), "must lie between 0 and 1"),
