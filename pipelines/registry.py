@@ -16,17 +16,16 @@ from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 
 from lit_ae.errors import UserError
-from pipelines.store import find_run, tracking_uri, what_to_do, without_password
+from pipelines.store import find_run, is_not_there, tracking_uri, what_to_do, without_password
 from pipelines.values import closest
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 MOVE_TAG = "lit_ae.move"
-NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 REGISTRATION_SECONDS = 30
 
 
 class Standing(NamedTuple):
-    """Which version of a registered model has each alias; None for none."""
+    """The number of the version that has each alias of a registered model, as text; None for none."""
 
     champion: str | None
     challenger: str | None
@@ -56,6 +55,7 @@ def check_name(name: str) -> None:
         raise UserError(f"'{name}' is no name of a registered model: give one without / and :, such as digits.")
 
 
+@answering()
 def standing(client: MlflowClient, name: str) -> Standing:
     """The aliases of a registered model.
 
@@ -65,23 +65,26 @@ def standing(client: MlflowClient, name: str) -> Standing:
     try:
         aliases = client.get_registered_model(name).aliases
     except MlflowException as error:
-        if error.error_code not in NOT_THERE:
+        if not is_not_there(error):
             raise
         raise UserError(_unknown_name(client, name)) from error
-    return Standing(*(aliases.get(alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)))
+    versions = (aliases.get(alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS))
+    return Standing(*(None if version is None else str(version) for version in versions))  # some stores give numbers
 
 
+@answering()
 def is_registered(client: MlflowClient, name: str) -> bool:
     """Whether there is a registered model of that name."""
     try:
         client.get_registered_model(name)
     except MlflowException as error:
-        if error.error_code not in NOT_THERE:
+        if not is_not_there(error):
             raise
         return False
     return True
 
 
+@answering()
 def version_of(client: MlflowClient, name: str, version: str) -> ModelVersion:
     """A version of a registered model by its number, or by an alias.
 
@@ -93,11 +96,12 @@ def version_of(client: MlflowClient, name: str, version: str) -> ModelVersion:
             return client.get_model_version(name, version)
         return client.get_model_version_by_alias(name, version)
     except MlflowException as error:
-        if error.error_code not in NOT_THERE:
+        if not is_not_there(error):
             raise
         raise UserError(_unknown_version(client, name, version)) from error
 
 
+@answering()
 def register(client: MlflowClient, name: str, run_id: str) -> ModelVersion:
     """Registers the run's model under the name, with the alias challenger; one that is registered is not again.
 
@@ -108,13 +112,19 @@ def register(client: MlflowClient, name: str, run_id: str) -> ModelVersion:
     source = model_of(client, run_id)
     with _taken_is_fine():
         client.create_registered_model(name)
-    known = client.search_model_versions(f"name='{name}'")
-    version = next((one for one in known if one.source == source), None)
+    version = registered_as(client, name, source)
     if version is None:
         made = client.create_model_version(name, source, run_id, await_creation_for=REGISTRATION_SECONDS)
         version = client.get_model_version(name, made.version)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     return version
+
+
+@answering()
+def registered_as(client: MlflowClient, name: str, source: str) -> ModelVersion | None:
+    """The version that a logged model, by its address, is registered as; None where it is not."""
+    versions = client.search_model_versions(f"name='{name}'")
+    return next((version for version in versions if version.source == source), None)
 
 
 def model_of(client: MlflowClient, run_id: str) -> str:
@@ -130,6 +140,7 @@ def model_of(client: MlflowClient, run_id: str) -> str:
     return f"models:/{max(made, key=lambda output: output.step).model_id}"
 
 
+@answering()
 def crown(client: MlflowClient, name: str, version: str) -> None:
     """Makes a version the champion, and the champion the previous one.
 
@@ -142,6 +153,7 @@ def crown(client: MlflowClient, name: str, version: str) -> None:
     mend(client, name)
 
 
+@answering()
 def mend(client: MlflowClient, name: str) -> None:
     """Finishes the change of champion that is written down; one whose champion was not set has not happened."""
     move = json.loads(client.get_registered_model(name).tags.get(MOVE_TAG, "null"))

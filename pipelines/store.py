@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 ANSWER_WITHIN = 5.0  # s
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow opens it as model training
+BROKEN = re.compile(r"too many (5\d\d) error responses|failed with error code (5\d\d)")  # as MLflow's client says it
 REASON_TAG = "lit_ae.reason"
 CONTINUED_TAG = "lit_ae.continued_in"
 DEFAULTS = {
@@ -149,7 +150,7 @@ def find_run(client: MlflowClient, uri: str, run_id: str) -> Run:
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
-        if error.get_http_status_code() not in (400, 404):
+        if not is_not_there(error):
             raise UserError(what_to_do(uri, error)) from error
         raise UserError(
             f"There is no run '{run_id}' in {without_password(uri)}: take the id from the run's page, "
@@ -231,7 +232,13 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
     return results[0]
 
 
+def is_not_there(error: MlflowException) -> bool:
+    """Whether a store says that it has no such thing, rather than that it can't tell."""
+    return error.get_http_status_code() in (400, 404)
+
+
 def what_to_do(uri: str, error: Exception) -> str:
+    """The sentence for a store that can't be used."""
     place = without_password(uri)
     code = error.get_http_status_code() if isinstance(error, MlflowException) else None
     if code in (401, 403):
@@ -240,6 +247,8 @@ def what_to_do(uri: str, error: Exception) -> str:
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
         )
     if is_remote(uri):
+        if broken := BROKEN.search(str(error)):
+            return f"The tracking server {place} answers HTTP {broken[1] or broken[2]}: its own log says why."
         silent = isinstance(error, TimeoutError) or str(error).startswith("API request to http")
         what = "does not answer" if silent else f"does not answer as MLflow does ({summary(error)})"
         return f"The tracking server {place} {what}: start it, or set MLFLOW_TRACKING_URI to another."

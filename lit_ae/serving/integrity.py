@@ -26,7 +26,7 @@ def verify(directory: Path) -> None:
         if kept.get(name) != found.get(name):
             what = "is missing" if name not in found else "was added" if name not in kept else "was changed"
             raise UserError(
-                f"{directory / name} {what} after the model was packed: load no such model, and fetch or train it again."
+                f"{directory / name} {what} after the model was packed, so it is not loaded: fetch or train it again."
             )
 
 
@@ -45,7 +45,7 @@ def _sealed(directory: Path) -> dict[str, str]:
     except ValueError:
         kept = None
     if not isinstance(kept, dict):
-        raise UserError(f"{file} was changed after the model was packed: load no such model, and fetch or train it again.")
+        raise UserError(f"{file} was changed after the model was packed, so it is not loaded: fetch or train it again.")
     return kept
 
 
