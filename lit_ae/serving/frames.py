@@ -1,6 +1,6 @@
 """Frames in, frames out: what a served model of tables, or of windows over their rows, is asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,11 +27,23 @@ class Frame(NamedTuple):
     raw: Tensor
     windows: Tensor | None
 
-    def answer(self, function: Callable[[Tensor], Tensor]) -> NDArray[Any]:
-        """What ``function`` says of each row ``(N, ...)``, or of the window that ends there: NaN where none does."""
+    @staticmethod
+    def joined(frames: Sequence["Frame"]) -> "Frame":
+        """The rows of several frames of one model, in order; no window holds rows of two of them."""
+        raw = torch.cat([frame.raw for frame in frames])
+        starts = torch.tensor([0, *(len(frame.raw) for frame in frames)]).cumsum(0).tolist()
+        windows = [
+            frame.windows + start for frame, start in zip(frames, starts, strict=False) if frame.windows is not None
+        ]
+        return Frame(raw, torch.cat(windows) if windows else None)
+
+    def answer(self, function: Callable[[Tensor], Tensor], device: torch.device | None = None) -> NDArray[Any]:
+        """What ``function`` says on ``device`` of each row ``(N, ...)``, or of the window that ends there: NaN where
+        none does.
+        """
         if self.windows is None:
-            return in_chunks(function, self.raw).numpy()
-        answers = in_chunks(lambda rows: function(self.raw[rows]), self.windows).numpy()
+            return in_chunks(function, self.raw, device=device).numpy()
+        answers = in_chunks(lambda rows: function(self.raw[rows].to(device)), self.windows).numpy()
         spread = np.full((len(self.raw), *answers.shape[1:]), np.nan, answers.dtype)
         spread[self.windows[:, -1].numpy()] = answers
         return spread
