@@ -127,9 +127,7 @@ def test_champion_is_marked_in_the_registry(production, trained, champion) -> No
 def test_server_answers_whoever_has_the_key(production, server) -> None:
     answer = ask(server, production.words["api_key"])
     assert answer.status == 200, answer.content
-    told = json.dumps(answer.content)
-    assert "anomaly" in told
-    assert "normal" in told
+    assert [row["verdict"] for row in answer.content["rows"]] == ["normal", "anomaly"]
     assert [ask(server, key).status for key in (None, "another")] == [401, 401]
 
 
@@ -139,9 +137,8 @@ def test_rows_of_a_file_get_the_servers_answers(production, champion, server) ->
     assert told.code == 0, told.err
     answers = pd.read_csv(production.folder / "scorer" / "answers.csv")
     assert answers["verdict"].tolist() == ["normal", "anomaly"]
-    content = ask(server, production.words["api_key"]).content
-    for score in answers["score"]:
-        assert f"{score:.4g}"[:4] in json.dumps(content)
+    answered = [row["score"] for row in ask(server, production.words["api_key"]).content["rows"]]
+    assert answers["score"].tolist() == pytest.approx(answered, rel=1e-4)
 
 
 def test_server_takes_the_next_champion(production, trained, champion, server) -> None:
@@ -167,7 +164,7 @@ def test_whoever_may_only_read_is_told_so(production, trained, champion) -> None
 
 
 def test_server_that_goes_away_in_a_training_is_caught_up_with(production, trained) -> None:
-    long = ("--trainer.max_epochs", 150, "--tracking.run_name", "outage", "--data.batch_size", 10)
+    long = ("--trainer.max_epochs", 60, "--tracking.run_name", "outage", "--data.batch_size", 20)
     training = production.begin("trainer", "pipelines.train", "--config", "sensors.yaml", *long)
     client = MlflowClient()
 
@@ -186,7 +183,7 @@ def test_server_that_goes_away_in_a_training_is_caught_up_with(production, train
     sent = production.run("trainer", "pipelines.sync", run.info.run_id)
     assert sent.code == 0, sent.err
     assert client.get_run(run.info.run_id).info.status == "FINISHED"
-    assert [step for step, _ in history(client, run.info.run_id, "train/loss")] == list(range(150))
+    assert [step for step, _ in history(client, run.info.run_id, "train/loss")] == list(range(60))
 
 
 def test_no_secret_is_told_or_kept_anywhere(production, trained, champion, server, tmp_path) -> None:
