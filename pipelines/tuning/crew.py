@@ -63,7 +63,7 @@ class Crew:
     def _start(self, place: int) -> subprocess.Popen[bytes]:
         self._log.mkdir(parents=True, exist_ok=True)
         with self.log_of(place).open("ab") as log:
-            environment = os.environ | self._environment | share_of(place, self._size)
+            environment = {**os.environ, **self._environment, **share_of(place, self._size)}
             return subprocess.Popen(
                 self._command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
