@@ -1,0 +1,315 @@
+"""The whole life of a model in about three minutes, on made-up network flows: ``python -m pipelines.tour``."""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+from lit_ae.errors import UserError
+from pipelines.command_line import ROOT, one_line_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAME = "flows"  # of the registered model
+KEY = "LIT_AE_API_KEY"
+VARIANTS = {
+    "Autoencoder": [],
+    "DenoisingAutoencoder": ["--model.corruption.std", "0.3"],
+    "VAE": ["--model.beta", "0.1"],
+}
+PATIENCE = 120.0  # s until a server is ready
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Tells the story, a chapter a function."""
+    asked = parser().parse_args(argv)
+    began = monotonic()
+    with one_line_errors():
+        tour = Tour(asked.output_dir)
+        champion = train_three(tour)
+        crown_first(tour, champion)
+        tune(tour)
+        compare(tour)
+        promote(tour)
+        with served(tour) as address:
+            ask(tour, address)
+            watch_a_quiet_day(tour)
+            drift_arrives(tour)
+            recalibrate(tour)
+            notice_reload(tour, address)
+            roll_back(tour)
+        end(tour, monotonic() - began)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.tour",
+        description="Trains three variants, tunes, compares, promotes, serves, scores, notices drift, recalibrates and "
+        "rolls back, on made-up network flows: about three minutes on two cores, no download.",
+    )
+    parser.add_argument(
+        "--output_dir",
+        type=Path,
+        default=Path("outputs/tour"),
+        help="the tour's own folder, MLflow store included; emptied when it begins (default outputs/tour)",
+    )
+    return parser
+
+
+class Tour:
+    """The folder, the commands and the voice of a tour.
+
+    Args:
+        folder: emptied, if it is an earlier tour's.
+
+    Raises:
+        UserError: the folder holds something else, or can't be written.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder.absolute()
+        store = self.folder / "mlflow.db"
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not store.exists():
+            raise UserError(f"{folder} holds something that is no tour: name another folder with --output_dir.")
+        try:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+        except OSError as error:
+            raise UserError(f"{folder} can't be written ({error.strerror}): choose another --output_dir.") from error
+        self.uri = f"sqlite:///{store}"
+        self.environment = {**os.environ, "MLFLOW_TRACKING_URI": self.uri, KEY: "a-key-for-the-tour"}
+        self.environment |= {"MLFLOW_EXPERIMENT_NAME": "tour", "PYTHONWARNINGS": "ignore"}
+        os.environ.update(self.environment)
+        self.chapters = 0
+
+    def chapter(self, title: str, text: str) -> None:
+        """Begins a chapter."""
+        self.chapters += 1
+        print(f"\n\n{self.chapters}. {title}\n{'-' * (len(title) + 3)}\n{text}", flush=True)
+
+    def run(self, name: str, words: Sequence[str], shown: str = "", expected: Sequence[int] = (0,)) -> int:
+        """Runs ``python -m pipelines.<words>``, and prints the lines of its output that ``shown`` finds.
+
+        All of its output is kept in the folder as ``<name>.log``.
+
+        Raises:
+            UserError: it ended with another exit code than one of those expected.
+        """
+        print(f"\n$ python -m pipelines.{shlex.join(words)}", flush=True)
+        command = [sys.executable, "-m", f"pipelines.{words[0]}", *words[1:]]
+        log = self.folder / f"{name}.log"
+        with log.open("w") as kept:
+            code = subprocess.run(
+                command, cwd=ROOT, env=self.environment, stdout=kept, stderr=subprocess.STDOUT
+            ).returncode
+        lines = log.read_text().splitlines()
+        for line in lines:
+            if shown and re.search(shown, line):
+                print(f"  {line.strip()}", flush=True)
+        if code not in expected:
+            raise UserError(f"pipelines.{words[0]} ended with exit code {code}, see {log}: {(lines or [''])[-1]}")
+        return code
+
+    @property
+    def outputs(self) -> list[str]:
+        return ["--output_dir", str(self.folder / "runs")]
+
+
+def train_three(tour: Tour) -> str:
+    """Trains three variants; returns the run of the first."""
+    tour.chapter(
+        "Three variants learn what normal flows look like",
+        "12,000 made-up flows, 41 features; attacks are in the test split alone. Each training is one MLflow run.",
+    )
+    for variant, options in VARIANTS.items():
+        recipe = ["--recipe", "network_flows", "--model", variant, "--model.latent_dim", "4", *options]
+        words = ["train", *recipe, "--tracking.run_name", variant, "--tracking.output_dir", tour.outputs[1]]
+        tour.run(f"train_{variant}", words, r"^\s+(auroc|ap|false_alarm_rate)\s")
+    return run_called("Autoencoder")
+
+
+def run_called(name: str) -> str:
+    """The id of the tour's run of that name."""
+    from pipelines.results import finished
+
+    found = finished(name, "tour")
+    if found is None:
+        raise UserError(f"The run {name} did not end well: see the logs.")
+    return str(found.info.run_id)
+
+
+def crown_first(tour: Tour, run: str) -> None:
+    tour.chapter(
+        "The first champion",
+        "A model becomes champion by a policy's gates: better than PCA, keeps its false-alarm budget, loads in a "
+        "process that can't see this project, reproduces its figures.",
+    )
+    tour.run("first_champion", ["promote", NAME, "--run", run, *tour.outputs], r"^(Champion|Verdict|\s*[✓✗-])")
+
+
+def tune(tour: Tour) -> None:
+    tour.chapter(
+        "A study looks for a better one",
+        "By damaged copies of calibration rows, no label; the trial chosen is trained anew and registered as challenger.",
+    )
+    words = ["tune", "--study", "tune_flows", "--workers", "2", "--final_seeds", "1", "--register", NAME]
+    storage = ["--storage", str(tour.folder / "studies.journal"), "--tracking.output_dir", tour.outputs[1]]
+    tour.run("tune", [*words, *storage], r"^(Registered|Chosen|Best)|average_precision")
+
+
+def compare(tour: Tour) -> None:
+    tour.chapter(
+        "Which differences are real",
+        "Champion, challenger and the two others on the same test flows, paired bootstrap.",
+    )
+    models = [f"models:/{NAME}@champion", f"models:/{NAME}@challenger"]
+    others = [run_called(variant) for variant in list(VARIANTS)[1:]]
+    tour.run("compare", ["compare", *models, *others, *tour.outputs], r"^\|")
+
+
+def promote(tour: Tour) -> None:
+    tour.chapter("Up against the champion", "Exit code 0: promoted; 1: refused, with the reasons. Both are an answer.")
+    code = tour.run("promote", ["promote", NAME, *tour.outputs], r"^(Champion|Verdict|\s*[✓✗-])", expected=(0, 1))
+    print("  The challenger is champion now." if code == 0 else "  The champion stays.")
+
+
+@contextmanager
+def served(tour: Tour) -> Iterator[str]:
+    """The champion behind HTTP, until the block ends; gives its address."""
+    tour.chapter(
+        "The champion answers", "A server that watches the alias, with an API key and a log of what it scored."
+    )
+    words = ["serve", f"models:/{NAME}@champion", "--port", "0", "--poll", "1", "--drain", "0"]
+    words += ["--log", str(tour.folder / "log"), *tour.outputs]
+    print(f"\n$ python -m pipelines.{shlex.join(words)} &", flush=True)
+    log = tour.folder / "serve.log"
+    with log.open("w") as kept:
+        command = [sys.executable, "-m", f"pipelines.{words[0]}", *words[1:]]
+        server = subprocess.Popen(command, cwd=ROOT, env=tour.environment, stdout=kept, stderr=subprocess.STDOUT)
+    try:
+        yield address_of(server, log)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+def address_of(server: "subprocess.Popen[bytes]", log: Path) -> str:
+    """Where the server listens, once it is ready.
+
+    Raises:
+        UserError: it ended, or is not ready in time.
+    """
+    end = monotonic() + PATIENCE
+    while server.poll() is None and monotonic() < end:
+        if found := re.search(r"http://[\d.]+:\d+", log.read_text()):
+            try:
+                urllib.request.urlopen(f"{found[0]}/ready", timeout=5)
+                return found[0]
+            except OSError:
+                pass
+        sleep(0.2)
+    raise UserError(f"The server did not become ready: see {log}.")
+
+
+def ask(tour: Tour, address: str) -> None:
+    """One flow of an attack, as a client would send it."""
+    attack = flows(400, seed=1).query("kind == 'DoS'").drop(columns="kind").head(1)
+    body = attack.to_json(orient="records")
+    print(f"\n$ curl -H 'x-api-key: …' -H 'content-type: application/json' -d @one_flow.json {address}/score")
+    headers = {"content-type": "application/json", "x-api-key": tour.environment[KEY]}
+    with urllib.request.urlopen(urllib.request.Request(f"{address}/score", body.encode(), headers)) as answer:
+        print(f"  {json.dumps(json.load(answer))}")
+
+
+def watch_a_quiet_day(tour: Tour) -> None:
+    tour.chapter("A quiet day", "3,000 flows are scored in a file, and compared with what the model knows as normal.")
+    table(tour, "monday.csv", flows(3000, seed=2))
+    tables = [f"models:/{NAME}@champion", str(tour.folder / "monday.csv"), str(tour.folder / "monday_scored.csv")]
+    tour.run("score", ["score", *tables, *tour.outputs], r"anomal|normal")
+    watch(tour, "monday", expected=(0,))
+
+
+def drift_arrives(tour: Tour) -> None:
+    tour.chapter(
+        "Drift arrives",
+        "A new release of the web server: answers are twice as long. Nothing is wrong, and yet flows look unlike before.",
+    )
+    table(tour, "tuesday.csv", released(flows(3000, seed=3)))
+    watch(tour, "tuesday", expected=(10, 11, 12))
+
+
+def watch(tour: Tour, day: str, expected: Sequence[int]) -> None:
+    words = ["monitor", f"models:/{NAME}@champion", "--input", str(tour.folder / f"{day}.csv")]
+    words += ["--report", str(tour.folder / f"{day}_report"), *tour.outputs]
+    tour.run(f"monitor_{day}", words, r"\S", expected)
+
+
+def recalibrate(tour: Tour) -> None:
+    tour.chapter(
+        "Recalibrated in seconds",
+        "The threshold alone is set anew from flows that the operators confirmed as normal. What the policy asks for "
+        "with the old test flows it can't keep after the world has moved, so it is forced, and that is recorded.",
+    )
+    normals = released(flows(3000, seed=4)).query("kind == 'normal'")
+    table(tour, "confirmed.csv", normals)
+    confirmed = [f"models:/{NAME}@champion", str(tour.folder / "confirmed.csv")]
+    tour.run("recalibrate", ["recalibrate", *confirmed, *tour.outputs], r"\S")
+    why = ["--force", "--reason", "the web server's new release doubles the answers"]
+    tour.run("promote_recalibrated", ["promote", NAME, *why, *tour.outputs], r"^(Champion|Verdict|\s*[✓✗-])")
+
+
+def notice_reload(tour: Tour, address: str) -> None:
+    """The server has taken up the new champion by itself."""
+    print(f"\n$ curl {address}/version")
+    sleep(3)
+    with urllib.request.urlopen(f"{address}/version") as answer:
+        print(f"  {json.dumps(json.load(answer))}")
+
+
+def roll_back(tour: Tour) -> None:
+    tour.chapter("Rolled back", "The release is taken back, and so is the threshold: one command.")
+    why = ["--rollback", "--reason", "the release was taken back"]
+    tour.run("roll_back", ["promote", NAME, *why, *tour.outputs], r"^(Champion|Rolled)")
+
+
+def end(tour: Tour, seconds: float) -> None:
+    tour.chapter("Look at it", f"All of that took {seconds:.0f} s.")
+    print(f"\n  Reports     {tour.folder}/monday_report/report.html and tuesday_report/report.html")
+    print(f"  Every run   mlflow ui --backend-store-uri {tour.uri}")
+
+
+def flows(rows: int, seed: int) -> "pd.DataFrame":
+    """Made-up flows with their kind."""
+    from data.flows import flows
+
+    return flows(rows, seed)
+
+
+def released(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The flows after the release: a web answer has twice as many bytes."""
+    longer = frame["dst_bytes"].where(frame["service"] != "http", 2 * frame["dst_bytes"])
+    return frame.assign(dst_bytes=longer)
+
+
+def table(tour: Tour, name: str, frame: "pd.DataFrame") -> None:
+    """Writes the flows as a user has them: without their kind."""
+    frame.drop(columns="kind").to_csv(tour.folder / name, index=False)
+    print(f"\n  {name}: {len(frame):,} flows")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
