@@ -164,7 +164,7 @@ def crown_first(tour: Tour, run: str) -> None:
 def tune(tour: Tour) -> None:
     tour.chapter(
         "A study looks for a better one",
-        "By damaged copies of calibration rows, no label; the trial chosen is trained anew and registered as challenger.",
+        "By damaged copies of calibration rows, no label; the chosen trial is trained anew, and is the challenger.",
     )
     words = ["tune", "--study", "tune_flows", "--workers", "2", "--final_seeds", "1", "--register", NAME]
     storage = ["--storage", str(tour.folder / "studies.journal"), "--tracking.output_dir", tour.outputs[1]]
@@ -190,9 +190,7 @@ def promote(tour: Tour) -> None:
 @contextmanager
 def served(tour: Tour) -> Iterator[str]:
     """The champion behind HTTP, until the block ends; gives its address."""
-    tour.chapter(
-        "The champion answers", "A server that watches the alias, with an API key and a log of what it scored."
-    )
+    tour.chapter("The champion answers", "A server that watches the alias, with an API key and a log of scored rows.")
     words = ["serve", f"models:/{NAME}@champion", "--port", "0", "--poll", "1", "--drain", "0"]
     words += ["--log", str(tour.folder / "log"), *tour.outputs]
     print(f"\n$ python -m pipelines.{shlex.join(words)} &", flush=True)
@@ -246,7 +244,7 @@ def watch_a_quiet_day(tour: Tour) -> None:
 def drift_arrives(tour: Tour) -> None:
     tour.chapter(
         "Drift arrives",
-        "A new release of the web server: answers are twice as long. Nothing is wrong, and yet flows look unlike before.",
+        "A new release of the web server: answers are twice as long. Nothing is wrong, yet flows look unlike before.",
     )
     table(tour, "tuesday.csv", released(flows(3000, seed=3)))
     watch(tour, "tuesday", expected=(10, 11, 12))
