@@ -1,4 +1,4 @@
-"""The whole life of a model in about three minutes, on made-up network flows: ``python -m pipelines.tour``."""
+"""The whole life of a model in about three minutes, on made-up sensor readings: ``python -m pipelines.tour``."""
 
 import argparse
 import json
@@ -22,14 +22,15 @@ from pipelines.command_line import ROOT, one_line_errors
 if TYPE_CHECKING:
     import pandas as pd
 
-NAME = "flows"  # of the registered model
+NAME = "plant"  # of the registered model
 KEY = "LIT_AE_API_KEY"
 VARIANTS = {
-    "Autoencoder": [],
-    "DenoisingAutoencoder": ["--model.corruption.std", "0.3"],
-    "VAE": ["--model.beta", "0.1"],
+    "Autoencoder": ["--model.latent_dim", "16"],
+    "DenoisingAutoencoder": ["--model.latent_dim", "16"],
+    "VAE": ["--model.latent_dim", "4", "--model.beta", "0.1"],
 }
 PATIENCE = 120.0  # s until a server is ready
+RESTLESS = 1.2  # by which every reading of a hot plant varies more
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.tour",
         description="Trains three variants, tunes, compares, promotes, serves, scores, notices drift, recalibrates and "
-        "rolls back, on made-up network flows: about three minutes on two cores, no download.",
+        "rolls back, on made-up sensor readings: about three minutes on two cores, no download.",
     )
     parser.add_argument(
         "--output_dir",
@@ -132,11 +133,12 @@ class Tour:
 def train_three(tour: Tour) -> str:
     """Trains three variants; returns the run of the first."""
     tour.chapter(
-        "Three variants learn what normal flows look like",
-        "12,000 made-up flows, 41 features; attacks are in the test split alone. Each training is one MLflow run.",
+        "Three variants learn what normal readings look like",
+        "Fifty sensors of a plant, 8,000 normal rows to learn from; in the test rows ten sensors are raised now and then. "
+        "Each training is one MLflow run.",
     )
     for variant, options in VARIANTS.items():
-        recipe = ["--recipe", "network_flows", "--model", variant, "--model.latent_dim", "4", *options]
+        recipe = ["--recipe", "plant_sensors", "--model", variant, "--model.network.hidden", "[]", *options]
         words = ["train", *recipe, "--tracking.run_name", variant, "--tracking.output_dir", tour.outputs[1]]
         tour.run(f"train_{variant}", words, r"^\s+(auroc|ap|false_alarm_rate)\s")
     return run_called("Autoencoder")
@@ -166,7 +168,7 @@ def tune(tour: Tour) -> None:
         "A study looks for a better one",
         "By damaged copies of calibration rows, no label; the chosen trial is trained anew, and is the challenger.",
     )
-    words = ["tune", "--study", "tune_flows", "--workers", "2", "--final_seeds", "1", "--register", NAME]
+    words = ["tune", "--study", "tune_sensors", "--workers", "2", "--final_seeds", "1", "--register", NAME]
     storage = ["--storage", str(tour.folder / "studies.journal"), "--tracking.output_dir", tour.outputs[1]]
     tour.run("tune", [*words, *storage], r"^(Registered|Chosen|Best)|average_precision")
 
@@ -174,7 +176,7 @@ def tune(tour: Tour) -> None:
 def compare(tour: Tour) -> None:
     tour.chapter(
         "Which differences are real",
-        "Champion, challenger and the two others on the same test flows, paired bootstrap.",
+        "Champion, challenger and the two others on the same test rows, paired bootstrap.",
     )
     models = [f"models:/{NAME}@champion", f"models:/{NAME}@challenger"]
     others = [run_called(variant) for variant in list(VARIANTS)[1:]]
@@ -224,18 +226,17 @@ def address_of(server: "subprocess.Popen[bytes]", log: Path) -> str:
 
 
 def ask(tour: Tour, address: str) -> None:
-    """One flow of an attack, as a client would send it."""
-    attack = flows(400, seed=1).query("kind == 'DoS'").drop(columns="kind").head(1)
-    body = attack.to_json(orient="records")
-    print(f"\n$ curl -H 'x-api-key: …' -H 'content-type: application/json' -d @one_flow.json {address}/score")
+    """One row with raised sensors, as a client would send it."""
+    body = readings(0, 1, seed=1).to_json(orient="records")
+    print(f"\n$ curl -H 'x-api-key: …' -H 'content-type: application/json' -d @one_row.json {address}/score")
     headers = {"content-type": "application/json", "x-api-key": tour.environment[KEY]}
     with urllib.request.urlopen(urllib.request.Request(f"{address}/score", body.encode(), headers)) as answer:
         print(f"  {json.dumps(json.load(answer))}")
 
 
 def watch_a_quiet_day(tour: Tour) -> None:
-    tour.chapter("A quiet day", "3,000 flows are scored in a file, and compared with what the model knows as normal.")
-    table(tour, "monday.csv", flows(3000, seed=2))
+    tour.chapter("A quiet day", "3,000 rows are scored from a file, and compared with what the model knows as normal.")
+    table(tour, "monday.csv", readings(2980, 20, seed=2))
     tables = [f"models:/{NAME}@champion", str(tour.folder / "monday.csv"), str(tour.folder / "monday_scored.csv")]
     tour.run("score", ["score", *tables, *tour.outputs], r"anomal|normal")
     watch(tour, "monday", expected=(0,))
@@ -244,9 +245,9 @@ def watch_a_quiet_day(tour: Tour) -> None:
 def drift_arrives(tour: Tour) -> None:
     tour.chapter(
         "Drift arrives",
-        "A new release of the web server: answers are twice as long. Nothing is wrong, yet flows look unlike before.",
+        "The plant runs hotter, and every sensor is a fifth more restless. Nothing is wrong, yet rows look unlike before.",
     )
-    table(tour, "tuesday.csv", released(flows(3000, seed=3)))
+    table(tour, "tuesday.csv", RESTLESS * readings(2980, 20, seed=3))
     watch(tour, "tuesday", expected=(10, 11, 12))
 
 
@@ -259,14 +260,13 @@ def watch(tour: Tour, day: str, expected: Sequence[int]) -> None:
 def recalibrate(tour: Tour) -> None:
     tour.chapter(
         "Recalibrated in seconds",
-        "The threshold alone is set anew from flows that the operators confirmed as normal. What the policy asks for "
-        "with the old test flows it can't keep after the world has moved, so it is forced, and that is recorded.",
+        "The threshold alone is set anew, by rows that the operators confirmed as normal. What it then does with the "
+        "test rows of the days before, a gate may refuse; so it is forced, and that is recorded.",
     )
-    normals = released(flows(3000, seed=4)).query("kind == 'normal'")
-    table(tour, "confirmed.csv", normals)
+    table(tour, "confirmed.csv", RESTLESS * readings(2000, 0, seed=4))
     confirmed = [f"models:/{NAME}@champion", str(tour.folder / "confirmed.csv")]
     tour.run("recalibrate", ["recalibrate", *confirmed, *tour.outputs], r"\S")
-    why = ["--force", "--reason", "the web server's new release doubles the answers"]
+    why = ["--force", "--reason", "the plant runs hotter for good"]
     tour.run("promote_recalibrated", ["promote", NAME, *why, *tour.outputs], r"^(Champion|Verdict|\s*[✓✗-])")
 
 
@@ -279,8 +279,8 @@ def notice_reload(tour: Tour, address: str) -> None:
 
 
 def roll_back(tour: Tour) -> None:
-    tour.chapter("Rolled back", "The release is taken back, and so is the threshold: one command.")
-    why = ["--rollback", "--reason", "the release was taken back"]
+    tour.chapter("Rolled back", "The plant is cooled down again, and the old threshold is back by one command.")
+    why = ["--rollback", "--reason", "the plant was cooled down"]
     tour.run("roll_back", ["promote", NAME, *why, *tour.outputs], r"^(Champion|Rolled)")
 
 
@@ -290,23 +290,22 @@ def end(tour: Tour, seconds: float) -> None:
     print(f"  Every run   mlflow ui --backend-store-uri {tour.uri}")
 
 
-def flows(rows: int, seed: int) -> "pd.DataFrame":
-    """Made-up flows with their kind."""
-    from data.flows import flows
+def readings(normal: int, spiked: int, seed: int) -> "pd.DataFrame":
+    """Made-up readings, normal ones and ones with raised sensors, in no particular order."""
+    import numpy as np
+    import pandas as pd
 
-    return flows(rows, seed)
+    from data.sensor_generator import SENSORS, normal_readings, spiked_readings
 
-
-def released(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """The flows after the release: a web answer has twice as many bytes."""
-    longer = frame["dst_bytes"].where(frame["service"] != "http", 2 * frame["dst_bytes"])
-    return frame.assign(dst_bytes=longer)
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([normal_readings(normal, rng), spiked_readings(spiked, rng, 1.0, 2.0)])
+    return pd.DataFrame(rng.permutation(rows), columns=[f"sensor_{number:02d}" for number in range(SENSORS)])
 
 
 def table(tour: Tour, name: str, frame: "pd.DataFrame") -> None:
-    """Writes the flows as a user has them: without their kind."""
-    frame.drop(columns="kind").to_csv(tour.folder / name, index=False)
-    print(f"\n  {name}: {len(frame):,} flows")
+    """Writes rows as a user has them."""
+    frame.to_csv(tour.folder / name, index=False)
+    print(f"\n  {name}: {len(frame):,} rows")
 
 
 if __name__ == "__main__":
