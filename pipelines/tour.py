@@ -134,7 +134,7 @@ def train_three(tour: Tour) -> str:
     """Trains three variants; returns the run of the first."""
     tour.chapter(
         "Three variants learn what normal readings look like",
-        "Fifty sensors of a plant, 8,000 normal rows to learn from; in the test rows ten sensors are raised now and then. "
+        "Fifty sensors of a plant, 8,000 normal rows to learn from; in some test rows ten sensors are raised. "
         "Each training is one MLflow run.",
     )
     for variant, options in VARIANTS.items():
@@ -245,7 +245,7 @@ def watch_a_quiet_day(tour: Tour) -> None:
 def drift_arrives(tour: Tour) -> None:
     tour.chapter(
         "Drift arrives",
-        "The plant runs hotter, and every sensor is a fifth more restless. Nothing is wrong, yet rows look unlike before.",
+        "The plant runs hotter, and every sensor is a fifth more restless. Nothing is wrong, yet rows look strange.",
     )
     table(tour, "tuesday.csv", RESTLESS * readings(2980, 20, seed=3))
     watch(tour, "tuesday", expected=(10, 11, 12))
