@@ -1,11 +1,13 @@
 """From the words of a command to a checked configuration, before anything heavy is imported."""
 
+import errno
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
@@ -174,14 +176,23 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turns a user's mistake into one line on standard error and exit code 2."""
+    """Turns a user's mistake, and a full disk, into one line on standard error and exit code 2."""
     try:
         yield
     except UserError as error:
-        if is_rank_zero():
-            print(f"lit-ae: {error}", file=sys.stderr)
-            _end_given_run(str(error))
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        place = error.filename or f"{Path.cwd()} or {tempfile.gettempdir()}"
+        _refuse(f"The disk of {place} is full: free some space, and give the command again.")
+
+
+def _refuse(reason: str) -> NoReturn:
+    if is_rank_zero():
+        print(f"lit-ae: {reason}", file=sys.stderr)
+        _end_given_run(reason)
+    sys.exit(2)
 
 
 def _end_given_run(reason: str) -> None:

@@ -49,7 +49,7 @@ def connect(uri: str) -> MlflowClient:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(_what_to_do(uri, error)) from error
+        raise UserError(what_to_do(uri, error)) from error
 
 
 def notice_dead_servers() -> None:
@@ -149,8 +149,8 @@ def find_run(client: MlflowClient, uri: str, run_id: str) -> Run:
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
-        if error.get_http_status_code() not in (400, 404):
-            raise UserError(_what_to_do(uri, error)) from error
+        if not is_not_there(error):
+            raise UserError(what_to_do(uri, error)) from error
         raise UserError(
             f"There is no run '{run_id}' in {without_password(uri)}: take the id from the run's page, "
             "or set MLFLOW_TRACKING_URI to the store that has it."
@@ -231,7 +231,13 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
     return results[0]
 
 
-def _what_to_do(uri: str, error: Exception) -> str:
+def is_not_there(error: MlflowException) -> bool:
+    """Whether a store says that it has no such thing, rather than that it can't tell."""
+    return error.get_http_status_code() in (400, 404)
+
+
+def what_to_do(uri: str, error: Exception) -> str:
+    """The sentence for a store that can't be used."""
     place = without_password(uri)
     code = error.get_http_status_code() if isinstance(error, MlflowException) else None
     if code in (401, 403):

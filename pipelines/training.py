@@ -80,7 +80,7 @@ def train_in_a_run(line: CommandLine, resume: str | None, stop: StopBetweenSteps
         if advice is None:
             raise
         print(f"\nlit-ae: {advice}", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, NotFinite) else 2
     finally:
         keep_checkpoints(tracker)
         tracker.finish(status, reason)

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from lit_ae.describe import build
 from lit_ae.detection.detector import Detector, State
 from lit_ae.module import LitAutoencoder
+from lit_ae.serving.integrity import seal, verify
 from lit_ae.spec import DataSpec
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
@@ -23,10 +24,16 @@ def save(model: LitAutoencoder, directory: Path, detector: Detector | None = Non
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, directory / WEIGHTS)
     if detector is not None:
         save_detector(detector, directory)
+    seal(directory)
 
 
 def load(directory: Path) -> LitAutoencoder:
-    """The model that :func:`save` wrote, on the CPU, ready to infer. The caller's random state stays as it is."""
+    """The model that :func:`save` wrote, on the CPU, ready to infer. The caller's random state stays as it is.
+
+    Raises:
+        UserError: a file is not the one that was packed.
+    """
+    verify(directory)
     described = json.loads((directory / DESCRIPTION).read_text())
     with torch.random.fork_rng(devices=[]):
         model: LitAutoencoder = build(described["model"])(DataSpec.from_dict(described["spec"]))
@@ -49,7 +56,11 @@ def load_detector(directory: Path, model: LitAutoencoder | None = None) -> Detec
     Args:
         directory: of the model.
         model: the model itself, where it is loaded already.
+
+    Raises:
+        UserError: a file is not the one that was packed.
     """
+    verify(directory)
     if not (directory / DETECTOR).is_file():
         return None
     plain = json.loads((directory / DETECTOR).read_text())

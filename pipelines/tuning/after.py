@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mlflow
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -15,6 +14,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 
 from lit_ae.errors import UserError
+from pipelines.registry import CHALLENGER, register
 from pipelines.store import connect, find_experiment, tracking_uri
 from pipelines.tracking import Tracker
 from pipelines.tuning.command import Running
@@ -24,7 +24,6 @@ from pipelines.tuning.storage import patiently
 from pipelines.tuning.trial import PARENT_TAG, STUDY_TAG, TRIAL_TAG
 
 FINALS = "finals"  # the study's attribute: MLflow run by trial and seed
-CHALLENGER = "challenger"
 
 
 def train_chosen(study: Study, choice: FrozenTrial, running: Running, tracker: Tracker) -> None:
@@ -44,7 +43,7 @@ def train_chosen(study: Study, choice: FrozenTrial, running: Running, tracker: T
         tracker.log_metrics({f"chosen/{name}": statistics.mean(values), f"chosen_sd/{name}": spread}, 0)
         print(f"  {name:28} {statistics.mean(values):.5g} ± {spread:.2g}  ({len(values)} seeds)")
     if running.register:
-        register(running.register, runs[0])
+        challenge(running.register, runs[0])
 
 
 def trained(study: Study, plan: Plan, choice: FrozenTrial, number: int, folder: Path) -> Run:
@@ -108,10 +107,7 @@ def train(words: list[str], run_id: str) -> None:
         raise
 
 
-def register(name: str, run: Run) -> None:
+def challenge(name: str, run: Run) -> None:
     """Registers the run's model under the name as ``challenger``."""
-    assert run.outputs is not None
-    model = run.outputs.model_outputs[-1].model_id
-    version = mlflow.register_model(f"models:/{model}", name).version
-    connect(tracking_uri()).set_registered_model_alias(name, CHALLENGER, version)
+    version = register(connect(tracking_uri()), name, run.info.run_id).version
     print(f"Registered  models:/{name}@{CHALLENGER} (version {version}): the first seed's, chosen by no test figure")

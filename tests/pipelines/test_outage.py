@@ -131,7 +131,7 @@ def test_full_disk_fails_the_run_and_leaves_no_half_model(place, train, store, r
         answer = train()
     (run,) = runs()
     run_id = run.info.run_id
-    assert (answer.code, run.info.status) == (1, "FAILED")
+    assert (answer.code, run.info.status) == (2, "FAILED")
     assert re.fullmatch(
         rf"\nlit-ae: Training stopped: the disk of .* is full: .* python -m pipelines\.train --resume {run_id}\n",
         answer.err,
@@ -174,7 +174,7 @@ def small_disk(tmp_path):
 def test_disk_that_is_really_full(small_disk, train, runs):
     answer = train("--tracking.output_dir", small_disk, "--model.network.hidden", "[2000]")
     (run,) = runs()
-    assert (answer.code, run.info.status) == (1, "FAILED")
+    assert (answer.code, run.info.status) == (2, "FAILED")
     assert "is full: free some space" in answer.err
     assert "Traceback" not in answer.err
     assert list((small_disk / run.info.run_id).rglob("*.part")) == []

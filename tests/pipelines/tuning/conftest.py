@@ -1,13 +1,9 @@
-"""What the tests of studies share: a small study, ways to run it, and a real PostgreSQL."""
+"""What the tests of studies share: a small study, and ways to run it."""
 
 import os
-import pwd
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -74,52 +70,3 @@ def tuning() -> Iterator[Callable[..., subprocess.Popen]]:
         if one.poll() is None:
             os.killpg(one.pid, signal.SIGKILL)
             one.wait()
-
-
-def _binaries() -> Path | None:
-    """The folder of PostgreSQL's programs."""
-    found = shutil.which("pg_ctl")
-    return Path(found).resolve().parent if found else None
-
-
-@pytest.fixture(scope="session")
-def _postgres() -> Iterator[str]:
-    """A private PostgreSQL server's URL without a database."""
-    folder = _binaries()
-    if folder is None:
-        pytest.skip("PostgreSQL's initdb and pg_ctl are not installed")
-    user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    if user not in {entry.pw_name for entry in pwd.getpwall()}:
-        pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-    with tempfile.TemporaryDirectory(prefix="studies_") as place, socket.socket() as probe:
-        shutil.chown(place, user)
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        data = f"{place}/data"
-
-        def run(*words: str) -> None:
-            subprocess.run([str(folder / words[0]), *words[1:]], user=user, cwd=place, check=True, stdout=-3, stderr=-3)
-
-        run("initdb", "-D", data, "-U", "studies", "-A", "trust", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={place} -c fsync=off"
-        run("pg_ctl", "-D", data, "-w", "-l", f"{place}/log", "-o", options, "start")
-        try:
-            yield f"postgresql://studies@127.0.0.1:{port}"
-        finally:
-            run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-
-
-@pytest.fixture
-def postgres(_postgres, request) -> str:
-    """The URL of an empty database in a real PostgreSQL."""
-    from sqlalchemy import create_engine, text
-
-    name = f"studies_{abs(hash(request.node.name)) % 10**9}"
-    engine = create_engine(
-        f"{_postgres.replace('postgresql', 'postgresql+pg8000')}/postgres", isolation_level="AUTOCOMMIT"
-    )
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return f"{_postgres}/{name}"
