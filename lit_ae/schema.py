@@ -1,5 +1,6 @@
 """What the columns of a table are: learned from the training rows, shown, kept with the model, enforced at scoring."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -144,8 +145,7 @@ class Schema(Codec):
         )
 
     def _encoded(self, series: pd.Series, column: Column) -> NDArray[np.float64]:
-        missing = series.isna().to_numpy()
-        if self.missing == "refuse" and missing.any():
+        if self.missing == "refuse" and (missing := series.isna().to_numpy()).any():
             raise _BadValueError(missing, "the value is missing, and data.missing is refuse: fill it in")
         return codes(series, column) if column.kind == "categorical" else numbers(series)
 
@@ -168,13 +168,22 @@ def numbers(series: pd.Series) -> NDArray[np.float64]:
     Raises:
         _BadValueError: for text, times and infinite numbers.
     """
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "fiub":
+        return _finite(series.to_numpy(np.float64))
     missing = series.isna().to_numpy()
     if not pd.api.types.is_numeric_dtype(series.dtype):
         foreign = ~missing & ~np.array([isinstance(value, Number) for value in series], dtype=bool)
         if foreign.any():
             found = str(series[foreign].iloc[0])
             raise _BadValueError(foreign, f"{found!r} is no number, and the column takes numbers: mend it")
-    values = series.where(~missing, np.nan).astype(np.float64).to_numpy()
+    try:
+        return _finite(series.where(~missing, np.nan).astype(np.float64).to_numpy())
+    except OverflowError:
+        too_large = np.array([isinstance(value, int) and abs(value) > sys.float_info.max for value in series])
+        raise _BadValueError(too_large, "the number is too large: mend it, or leave the row out") from None
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
     if (infinite := np.isinf(values)).any():
         raise _BadValueError(infinite, "the number is infinite: mend it, or leave the row out")
     return values

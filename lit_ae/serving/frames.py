@@ -1,6 +1,6 @@
 """Frames in, frames out: what a served model of tables, or of windows over their rows, is asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,16 @@ class Frame(NamedTuple):
 
     raw: Tensor
     windows: Tensor | None
+
+    @staticmethod
+    def joined(frames: Sequence["Frame"]) -> "Frame":
+        """The rows of several frames of one model, in order; no window holds rows of two of them."""
+        raw = torch.cat([frame.raw for frame in frames])
+        starts = torch.tensor([0, *(len(frame.raw) for frame in frames)]).cumsum(0).tolist()
+        windows = [
+            frame.windows + start for frame, start in zip(frames, starts, strict=False) if frame.windows is not None
+        ]
+        return Frame(raw, torch.cat(windows) if windows else None)
 
     def answer(self, function: Callable[[Tensor], Tensor]) -> NDArray[Any]:
         """What ``function`` says of each row ``(N, ...)``, or of the window that ends there: NaN where none does."""

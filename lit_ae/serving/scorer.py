@@ -1,7 +1,7 @@
 """The model as MLflow runs it: MLflow imports this module from the model's own code and calls ``_load_pyfunc``."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,14 @@ def default_output(detector: Detector | None) -> str:
     return OUTPUTS[0] if detector is None else "verdict"
 
 
+class Question(NamedTuple):
+    """What is asked of a model: the rows, the output, and the seed of samples."""
+
+    asked: Frame
+    output: str
+    seed: int
+
+
 class Scorer:
     """Answers in the user's own units; the same input always gets the same answer.
 
@@ -52,6 +60,11 @@ class Scorer:
     def __init__(self, model: LitAutoencoder, detector: Detector | None = None):
         self.model, self.detector = model, detector
 
+    def to(self, device: str) -> "Scorer":
+        """Itself, with the model on that device; answers are given on the CPU."""
+        self.model.to(device)
+        return self
+
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> NDArray[Any] | pd.DataFrame:
         """The output asked for, as float32, a frame or strings.
 
@@ -63,23 +76,33 @@ class Scorer:
         Raises:
             MlflowException: for anything that has no answer; a server says so with HTTP status 400.
         """
+        return self.answer(self.read(model_input, params))
+
+    def read(self, model_input: Any, params: dict[str, Any] | None = None) -> Question:
+        """What is asked of the model, checked; see :meth:`predict`."""
         defaults = {name: default for name, (_, default) in PARAMETERS.items()}
         wanted = {**defaults, "output": default_output(self.detector), **(params or {})}
-        asked = self._read(model_input)
         output, seed = wanted["output"], int(wanted["seed"])
         if output not in OUTPUTS:
             raise _refusal(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}.")
+        if output == "verdict" and self.detector is None:
+            raise _refusal("The model has no detector: train it on data that say what is normal, or ask for an error.")
+        if output == "sample" and self.model.prior is None:
+            raise _refusal(f"{type(self.model).__name__} has no prior to sample from: ask for another output.")
+        if not 0 <= seed < 2**63:
+            raise _refusal(f"seed must lie between 0 and 2**63 - 1, and is {seed}.")
+        return Question(self._read(model_input), output, seed)
+
+    def answer(self, question: Question) -> NDArray[Any] | pd.DataFrame:
+        """The answer to what :meth:`read` has read."""
+        asked, output, seed = question
         if output == "verdict":
-            return self._verdict(asked)
+            assert self.detector is not None
+            return verdicts(self.detector, asked)
         if output == "sample":
             return self._told(self._sample(len(asked.raw), seed).numpy())
         answers = asked.answer(getattr(self, f"_{output}"))
         return self._told(answers) if output == "reconstruction" else answers
-
-    def _verdict(self, asked: Frame) -> pd.DataFrame:
-        if self.detector is None:
-            raise _refusal("The model has no detector: train it on data that say what is normal, or ask for an error.")
-        return verdicts(self.detector, asked)
 
     def _read(self, model_input: Any) -> Frame:
         spec = self.model.spec
@@ -125,10 +148,6 @@ class Scorer:
 
     @torch.no_grad()
     def _sample(self, count: int, seed: int) -> Tensor:
-        if self.model.prior is None:
-            raise _refusal(f"{type(self.model).__name__} has no prior to sample from: ask for another output.")
-        if not 0 <= seed < 2**63:
-            raise _refusal(f"seed must lie between 0 and 2**63 - 1, and is {seed}.")
         drawn = self.model.sample(count, torch.Generator().manual_seed(seed))
         return self._rows(self.model.spec.preprocessing.invert(drawn))
 

@@ -1,11 +1,14 @@
 """What a detector says of the rows that a user gives, as a frame."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from lit_ae.detection.blocks import model_space
-from lit_ae.detection.detector import Detector
+from lit_ae.detection.detector import Detector, Judgement
 from lit_ae.serving.frames import Frame
 
 EXPLAINED_AT_ONCE = 1000  # rows
@@ -19,13 +22,26 @@ def verdicts(detector: Detector, asked: Frame, top: int = 3) -> pd.DataFrame:
         asked: the rows; one that no window ends at is not scored.
         top: features that the reasons of an anomaly name, at most.
     """
-    preprocessing = detector.model.spec.preprocessing
-    score = torch.from_numpy(asked.answer(lambda raw: detector.score(model_space(preprocessing, raw))))
-    judged = detector.judgement(score)
+    return verdicts_of_each(detector, [asked], top)[0]
+
+
+def verdicts_of_each(detector: Detector, asked: Sequence[Frame], top: int = 3) -> list[pd.DataFrame]:
+    """:func:`verdicts` of several frames, whose rows go through the model together; each gets the answer it would get
+    alone, as a row's score depends on the row (or its window) and on nothing beside it.
+    """
+    joined, preprocessing = Frame.joined(asked), detector.model.spec.preprocessing
+    score = torch.from_numpy(joined.answer(lambda raw: detector.score(model_space(preprocessing, raw))))
+    sizes = [len(frame.raw) for frame in asked]
+    judged = [detector.judgement(some) for some in score.split(sizes)]
     reasons = np.full(len(score), "", dtype=object)
-    for rows in judged.is_anomaly.nonzero().flatten().split(EXPLAINED_AT_ONCE):
-        x = model_space(preprocessing, asked.samples(rows))
+    anomalies = torch.cat([one.is_anomaly for one in judged]).nonzero().flatten()
+    for rows in anomalies.split(EXPLAINED_AT_ONCE) if len(anomalies) else ():
+        x = model_space(preprocessing, joined.samples(rows))
         reasons[rows.numpy()] = detector.explain(x, torch.arange(len(rows))).reasons(top)
+    return [_told(one, said) for one, said in zip(judged, np.split(reasons, np.cumsum(sizes)[:-1]), strict=True)]
+
+
+def _told(judged: Judgement, reasons: NDArray[np.object_]) -> pd.DataFrame:
     verdict = np.where(judged.is_anomaly.numpy(), "anomaly", "normal")
     return pd.DataFrame(
         {
