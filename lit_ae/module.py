@@ -47,7 +47,7 @@ from lit_ae.metrics.reconstruction import reconstruction_measure
 from lit_ae.metrics.usage import Measures
 from lit_ae.networks import MLP, Network, Sizes
 from lit_ae.networks.base import Initialization, Skips, initialize
-from lit_ae.optimization import LearningRateSchedule
+from lit_ae.optimization import LearningRateSchedule, slowed
 from lit_ae.passes import Pass
 from lit_ae.randomness import seed_step
 from lit_ae.reporting import Reporting
@@ -102,6 +102,7 @@ class LitAutoencoder(Described, Reporting):
         self.extra_terms = ExtraTerms(term(spec) for term in extra_terms)
         initialize(self.network, initialization)
         self._optimizer, self._learning_rate = optimizer, learning_rate
+        self._epochs_before = 0.0
 
     # What a variant says
 
@@ -235,7 +236,7 @@ class LitAutoencoder(Described, Reporting):
         seed_step(self.trainer.global_step, self.global_rank, self.device)
         if batch_idx == 0:
             self._forget_epoch()
-        epoch = self.trainer.global_step / self._steps_per_epoch
+        epoch = self._epochs_before + self.trainer.global_step / self._steps_per_epoch
         loss, means = self.objective(batch, epoch, self._measures_of("train"))
         self._gather("train", loss, means, len(batch.x))
         return loss * batch.share
@@ -265,7 +266,7 @@ class LitAutoencoder(Described, Reporting):
     def on_train_epoch_end(self) -> None:
         super().on_train_epoch_end()
         moving = {name: schedule for name, schedule in self.every_weight.items() if schedule.length}
-        epoch = self.trainer.global_step / self._steps_per_epoch
+        epoch = self._epochs_before + self.trainer.global_step / self._steps_per_epoch
         self.log_dict({f"weight/{name}": s.at(epoch) for name, s in moving.items()})
         self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
 
@@ -283,7 +284,16 @@ class LitAutoencoder(Described, Reporting):
             UserError: naming the schedule.
         """
         rate = self._learning_rate.warmup_epochs if self._learning_rate else 0.0
-        check_lengths({**self.lengths, "the learning rate": rate}, epochs)
+        check_lengths({**self.lengths, "the learning rate": rate}, self._epochs_before + epochs)
+
+    def continue_training(self, rate: float) -> None:
+        """Makes the next training one of a trained model: every weight is final from its first step on.
+
+        Args:
+            rate: what the optimizer's learning rate is multiplied by; it stays constant.
+        """
+        self._epochs_before = self.warmup_epochs
+        self._optimizer, self._learning_rate = slowed(self._optimizer, rate), None
 
     @property
     def _steps(self) -> float:

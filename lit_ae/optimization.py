@@ -2,12 +2,25 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from lit_ae.errors import UserError
+
+
+def slowed(make: Callable[..., Optimizer], rate: float) -> Callable[..., Optimizer]:
+    """Makes optimizers whose learning rate is ``rate`` of what it would be."""
+
+    def made(parameters: Any) -> Optimizer:
+        optimizer = make(parameters)
+        for group in optimizer.param_groups:
+            group["lr"] *= rate
+        return optimizer
+
+    return made
 
 
 class LearningRateSchedule(ABC):

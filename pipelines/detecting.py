@@ -7,15 +7,18 @@ from pathlib import Path
 import lightning as L
 import torch
 
-from data.base import LitData
+from data.base import LitData, Role
 from lit_ae.detection.calibration import lowest_p_value
 from lit_ae.detection.detector import Detector
 from lit_ae.detection.settings import DetectionSettings
 from lit_ae.errors import UserError
 from lit_ae.module import LitAutoencoder
+from lit_ae.monitoring.profile import Profile, Seen
 from lit_ae.randomness import run_seed
 from pipelines.checkpoints import BestCheckpoint, WholeFiles
 from pipelines.configuration import CommandLine, trainer_of
+
+WATCHED_BY: tuple[Role, ...] = ("fit", "calibrate")
 
 
 def is_wanted(settings: DetectionSettings, data: LitData) -> bool:
@@ -64,12 +67,24 @@ def make_detector(line: CommandLine, model: LitAutoencoder, callbacks: Sequence[
     return Detector.fit(models, fit, tune, calibrate, settings, data.rows["calibrate"].entity)
 
 
+def make_profile(detector: Detector | None, data: LitData) -> Profile | None:
+    """What the model in use is watched by, from the fit and calibrate rows; None without a detector."""
+    if detector is None:
+        return None
+    fit, calibrate = (Seen(data.split(role).x, data.rows[role].raw, data.rows[role].entity) for role in WATCHED_BY)
+    return Profile.of(detector, fit, calibrate)
+
+
 def train_member(
     line: CommandLine, model: LitAutoencoder, seed: int, callbacks: Sequence[L.Callback]
 ) -> LitAutoencoder:
     """A model made and trained as ``model`` was, from another seed; with the weights that judged best."""
     L.seed_everything(seed, verbose=False)
-    member = type(model)(**model.init_args)
+    return train_beside(line, type(model)(**model.init_args), callbacks)
+
+
+def train_beside(line: CommandLine, member: LitAutoencoder, callbacks: Sequence[L.Callback]) -> LitAutoencoder:
+    """Trains a model that no run is told of; it ends with the weights that judged best."""
     with tempfile.TemporaryDirectory() as folder:
         best = BestCheckpoint(Path(folder))
         trainer = trainer_of(

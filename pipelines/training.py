@@ -20,6 +20,7 @@ from data.base import LitData
 from lit_ae.detection.detector import Detector
 from lit_ae.errors import NotFinite, UserError
 from lit_ae.module import LitAutoencoder
+from lit_ae.monitoring.profile import Profile
 from lit_ae.serving.package import package
 from pipelines.artifacts import download
 from pipelines.callbacks import History, Interrupted, PicturesByEpoch, StopBetweenSteps, StopEarly
@@ -27,7 +28,7 @@ from pipelines.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
 from pipelines.checks import check
 from pipelines.command_line import Request
 from pipelines.configuration import CommandLine, configure, trainer_of
-from pipelines.detecting import make_detector
+from pipelines.detecting import make_detector, make_profile
 from pipelines.evaluation import evaluate
 from pipelines.judging.verdict import Verdict
 from pipelines.mistakes import explained
@@ -68,7 +69,8 @@ def train_in_a_run(line: CommandLine, resume: str | None, stop: StopBetweenSteps
     try:
         log_provenance(tracker, line, is_resumed=resume is not None)
         fitted = fit(line, tracker, resume, stop)
-        judge(line, tracker, fitted, make_detector(line, fitted.model, [stop, *chosen_callbacks(line, None)]))
+        detector = make_detector(line, fitted.model, [stop, *chosen_callbacks(line, None)])
+        judge(line, tracker, fitted, detector, make_profile(detector, line.datamodule))
         status = "FINISHED"
     except Interrupted as signal:
         status, reason = "KILLED", str(signal)
@@ -231,7 +233,9 @@ def keep_checkpoints(tracker: Tracker) -> None:
         tracker.log_file(path, "checkpoints")
 
 
-def judge(line: CommandLine, tracker: Tracker, fitted: Fitted, detector: Detector | None) -> Verdict:
+def judge(
+    line: CommandLine, tracker: Tracker, fitted: Fitted, detector: Detector | None, profile: Profile | None
+) -> Verdict:
     """Test figures, pictures and the packed model, in this process alone."""
     model, data = fitted.model, line.datamodule
     tester = trainer_of(
@@ -251,7 +255,7 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted, detector: Detecto
     write_figures(verdict, tracker, describe_run(model, data)[1])
     model = model.cpu()
     pictures = draw_portfolio(model, data, verdict, fitted.history.figures, tracker)
-    pack(model, data, tracker, step, detector)
+    pack(model, data, tracker, step, detector, profile)
     print_summary(verdict, tracker, pictures, model, data)
     tell_alarms(model.alarms(fitted.history.last), tracker)
     if detector is not None:
@@ -260,13 +264,15 @@ def judge(line: CommandLine, tracker: Tracker, fitted: Fitted, detector: Detecto
     return verdict
 
 
-def pack(model: LitAutoencoder, data: LitData, tracker: Tracker, step: int, detector: Detector | None) -> None:
+def pack(
+    model: LitAutoencoder, data: LitData, tracker: Tracker, step: int, detector: Detector | None, profile: Profile | None
+) -> None:
     """The one MLflow model of the run; its folder holds all of it or is not there."""
     metadata: dict[str, Any] = {"variant": type(model).__name__, "data": data.spec.name, "data_digest": data.digest}
     directory = tracker.directory / "model"
     draft = directory.with_name("model.part")
     try:
-        package(model, data.example(), draft, metadata, detector)
+        package(model, data.example(), draft, metadata, detector, profile)
         shutil.rmtree(directory, ignore_errors=True)
         draft.replace(directory)
     finally:

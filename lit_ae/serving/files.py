@@ -9,21 +9,27 @@ from safetensors.torch import load_file, save_file
 from lit_ae.describe import build
 from lit_ae.detection.detector import Detector, State
 from lit_ae.module import LitAutoencoder
+from lit_ae.monitoring.profile import Profile
 from lit_ae.serving.integrity import seal, verify
 from lit_ae.spec import DataSpec
 
 DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
 DETECTOR, SEEN = "detector.json", "detector.safetensors"
+PROFILE, NORMAL = "profile.json", "profile.safetensors"
 
 
-def save(model: LitAutoencoder, directory: Path, detector: Detector | None = None) -> None:
-    """Writes the model's make-up, its spec and its weights into ``directory``, and its detector beside them."""
+def save(
+    model: LitAutoencoder, directory: Path, detector: Detector | None = None, profile: Profile | None = None
+) -> None:
+    """Writes the model's make-up, its spec and its weights into ``directory``; beside them its detector and profile."""
     directory.mkdir(parents=True, exist_ok=True)
     described = {"model": model.description, "spec": model.spec.to_dict()}
     (directory / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, directory / WEIGHTS)
     if detector is not None:
         save_detector(detector, directory)
+    if profile is not None:
+        save_profile(profile, directory)
     seal(directory)
 
 
@@ -43,11 +49,16 @@ def load(directory: Path) -> LitAutoencoder:
 
 def save_detector(detector: Detector, directory: Path) -> None:
     """Writes what the detector has seen, and the models that judge beside the first one."""
+    save_judgement(detector, directory)
+    for place, witness in enumerate(detector.witnesses[1:], start=1):
+        save(witness.model, _member(directory, place))
+
+
+def save_judgement(detector: Detector, directory: Path) -> None:
+    """Writes what the detector has seen, and its threshold, alone: the models beside it stay as they are."""
     plain, tensors = detector.state()
     (directory / DETECTOR).write_text(json.dumps(plain, indent=2) + "\n")
     save_file(tensors, directory / SEEN)
-    for place, witness in enumerate(detector.witnesses[1:], start=1):
-        save(witness.model, _member(directory, place))
 
 
 def load_detector(directory: Path, model: LitAutoencoder | None = None) -> Detector | None:
@@ -66,6 +77,25 @@ def load_detector(directory: Path, model: LitAutoencoder | None = None) -> Detec
     plain = json.loads((directory / DETECTOR).read_text())
     others = [load(_member(directory, place)) for place in range(1, plain["members"])]
     return Detector.restore([model or load(directory), *others], State(plain, load_file(directory / SEEN)))
+
+
+def save_profile(profile: Profile, directory: Path) -> None:
+    """Writes what the model is watched by."""
+    plain, tensors = profile.state()
+    (directory / PROFILE).write_text(json.dumps(plain, indent=2) + "\n")
+    save_file(tensors, directory / NORMAL)
+
+
+def load_profile(directory: Path) -> Profile | None:
+    """The profile that :func:`save_profile` wrote; None where the model has none.
+
+    Raises:
+        UserError: a file is not the one that was packed.
+    """
+    verify(directory)
+    if not (directory / PROFILE).is_file():
+        return None
+    return Profile.restore(json.loads((directory / PROFILE).read_text()), load_file(directory / NORMAL))
 
 
 def _member(directory: Path, place: int) -> Path:

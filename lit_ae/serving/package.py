@@ -19,6 +19,7 @@ import lit_ae
 from lit_ae import schema as tables
 from lit_ae.detection.detector import Detector
 from lit_ae.module import LitAutoencoder
+from lit_ae.monitoring.profile import Profile
 from lit_ae.serving import scorer
 from lit_ae.serving.files import save
 from lit_ae.spec import DataSpec
@@ -32,6 +33,7 @@ def package(
     directory: Path,
     metadata: dict[str, Any],
     detector: Detector | None = None,
+    profile: Profile | None = None,
 ) -> None:
     """Writes an MLflow model that loads with its own requirements and code alone.
 
@@ -41,9 +43,10 @@ def package(
         directory: where to; whatever stood there is replaced, once the new model is whole.
         metadata: plain values kept in the MLmodel file.
         detector: what makes verdicts of the model's scores; with one, a verdict is what comes back unasked.
+        profile: what the model in use is watched by.
     """
     with _replacing(directory) as new, tempfile.TemporaryDirectory() as scratch, _without_remarks():
-        save(model, Path(scratch) / "autoencoder", detector)
+        save(model, Path(scratch) / "autoencoder", detector, profile)
         mlflow.pyfunc.save_model(
             path=new,
             loader_module=scorer.__name__,

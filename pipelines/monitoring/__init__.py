@@ -1,0 +1,1 @@
+"""Watching a model in use, and what follows from it: the commands monitor, recalibrate and adapt."""
