@@ -19,8 +19,8 @@ demo: $(INSTALLED) ## Set up and train the default recipe: a convolutional VAE o
 test: $(INSTALLED) ## Set up and run the tests, all but the slow ones
 	OMP_NUM_THREADS=1 python -m pytest
 
-slow: $(INSTALLED) ## Run the slow tests alone
-	OMP_NUM_THREADS=1 python -m pytest -m slow
+slow: $(INSTALLED) ## Run the slow tests alone, and those in a browser
+	OMP_NUM_THREADS=1 python -m pytest -m 'slow or browser'
 
 check: $(INSTALLED) ## Lint, format, types, and the architecture's rules
 	ruff check .

@@ -124,10 +124,14 @@ class LitData(L.LightningDataModule, ABC):
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of the raw rows, their labels, factors and roles. The order of training has no part in it."""
+        return self.digest_of(*self.rows)
+
+    def digest_of(self, *roles: Role) -> str:
+        """SHA-256 (hex) of the raw rows of some roles, like :attr:`digest`."""
         sha = hashlib.sha256()
         sha.update(" ".join(self.spec.vocabulary).encode())
-        for role, rows in self.rows.items():
-            for name, tensor in rows._asdict().items():
+        for role in roles:
+            for name, tensor in self.rows[role]._asdict().items():
                 if tensor is not None:
                     kind = "" if name in ("raw", "y") else f"{name} "
                     sha.update(f"{role} {kind}{tensor.dtype} {tuple(tensor.shape)}".encode())

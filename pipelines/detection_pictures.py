@@ -97,7 +97,7 @@ def score_histogram(said: Said, labels: Labels, path: Path, title: str) -> Path:
     """How the scores of normal and anomalous rows are spread, with the threshold; tails stand in the outmost bars."""
     figure = new_figure(7.2, 3.8, title)
     panel = figure.subplots()
-    low, high = _bulk(said.score)
+    low, high = bulk(said.score)
     if said.threshold is not None and np.isfinite(said.threshold):
         low, high = min(low, said.threshold), max(high, said.threshold)
     is_log = 0 < low < high / 30
@@ -174,7 +174,7 @@ def _in_percent(panel: Axes, across: str, up: str) -> None:
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def _bulk(score: Floats) -> tuple[float, float]:
+def bulk(score: Floats) -> tuple[float, float]:
     """The range that holds all scores but the outmost 0.5 % at either end."""
     low, high = np.quantile(score, [0.005, 0.995])
     return (float(low), float(high)) if high > low else (finite_range(score)[0] - 0.5, finite_range(score)[1] + 0.5)
@@ -191,7 +191,7 @@ def _line(panel: Axes, score: Floats, anomaly: Booleans, alarm: Booleans | None)
     """One entity's scores, the highest of each few rows where there are too many to draw."""
     step = -(-len(score) // MOST_POINTS)
     starts = np.arange(0, len(score), step)
-    low, high = _bulk(score)
+    low, high = bulk(score)
     drawn = np.maximum.reduceat(score, starts).clip(None, high + 0.25 * (high - low))
     panel.plot(
         starts,

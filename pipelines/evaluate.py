@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lit_ae.errors import UserError
 from pipelines.catalogue import Catalogue, flatten
@@ -54,17 +54,35 @@ def read(argv: list[str]) -> Question:
     for name, _ in options:
         if name.partition(".")[0] in ("model", "trainer"):
             raise UserError(f"--{name} can't be set: the model is judged as it is.")
+    if not {"config", "data"} & dict(options).keys() and "/" not in argv[0]:
+        options.append(("config", f"runs:/{argv[0]}/config.yaml"))
+    return Question(argv[0], data_arguments(options, catalogue, own))
+
+
+def data_arguments(options: list[tuple[str, str | None]], catalogue: Catalogue, own: dict[str, str]) -> list[str]:
+    """What the parser of the data is given: the section data of the last ``config``, then the other options.
+
+    Args:
+        options: names and values.
+        catalogue: knows the data sets and their options.
+        own: further options with their help.
+
+    Raises:
+        UserError: for a name that nothing answers to, or where no data are named.
+    """
     files = [value for name, value in options if name == "config"]
     flags = [(name, value) for name, value in options if name != "config"]
-    if not files and "data" not in dict(flags) and "/" not in argv[0]:
-        files = [f"runs:/{argv[0]}/config.yaml"]
     section = read_yaml(local_file(files[-1] or "")).get("data") if files else None
     if section is None and "data" not in dict(flags):
         raise UserError("Name the data: --data CLASS, or a --config that has a section data.")
     given = flatten({"data": section}) if isinstance(section, dict) else []
     catalogue.check([*given, *flags], own)
-    first = [f"--data={section if isinstance(section, str) else json.dumps(section)}"] if section else []
-    return Question(argv[0], [*first, *(f"--{name}={value}" for name, value in flags)])
+    return [*section_argument(section), *(f"--{name}={value}" for name, value in flags)]
+
+
+def section_argument(section: Any) -> list[str]:
+    """The section data of a configuration as a word of the command line; none for no section."""
+    return [f"--data={section if isinstance(section, str) else json.dumps(section)}"] if section else []
 
 
 def help_text(catalogue: Catalogue, own: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ from pipelines.drawing import (
     INK,
     LEGEND,
     ORANGE,
+    PALETTE,
     RED,
     Array,
     finite_range,
@@ -29,6 +30,7 @@ from pipelines.drawing import (
 )
 
 MOST_TRAVERSALS = 20
+LOOKS = {"input": (INK, "-"), "corrupted": (GREY, ":"), "reconstruction": (ORANGE, "-")}
 
 
 def reconstruction_grid(
@@ -67,6 +69,23 @@ def reconstruction_grid(
     labels = [*layers, f"|difference|\nblack 0, white {high - low:g}"]
     below = f"{error_name} of each column" if notes else ""
     return _image_grid(rows, path, title, labels, notes[shown], below)
+
+
+def model_grid(
+    of_models: Mapping[str, Array], path: str | Path, title: str, value_range: tuple[float, float] | None = (0.0, 1.0)
+) -> Path:
+    """The same images ``(N, C, H, W)`` by each model, a row a model under its name; as many as fit, from the first."""
+    rows = [to_numpy(images)[: _most_columns(to_numpy(images))] for images in of_models.values()]
+    return _grid(rows, path, title, value_range, list(of_models))
+
+
+def line_rows(of_models: Mapping[str, Array], path: str | Path, title: str) -> Path:
+    """The same rows ``(N, D)`` or sequences ``(N, T, D)``, the first (the input) in ink, the models' laid over it.
+
+    Of a sequence the first channels are shown, in panels of their own.
+    """
+    layers = {name: to_numpy(values) for name, values in of_models.items()}
+    return _overlaid_lines(layers, path, title, [])
 
 
 def sample_grid(
@@ -239,6 +258,8 @@ def _line(panel: Axes, values: np.ndarray, **look: Any) -> None:
 def _overlaid_lines(layers: Mapping[str, np.ndarray], path: str | Path, title: str, notes: Sequence[str]) -> Path:
     """The layers ``(N, D)`` or ``(N, T, D)`` in one panel a sample, or a panel for each of up to four channels."""
     sequences = layers["input"].ndim == 3
+    others = (colour for colour in (PALETTE * len(layers)) if colour not in (INK, GREY))
+    looks = {name: LOOKS.get(name) or (next(others), "-") for name in layers}
     layers = {name: values if sequences else values.reshape(len(values), -1, 1) for name, values in layers.items()}
     samples, _, channels = layers["input"].shape
     columns, channels = min(samples, 3), min(channels, 4)
@@ -247,7 +268,6 @@ def _overlaid_lines(layers: Mapping[str, np.ndarray], path: str | Path, title: s
     rows = -(-len(shown) // columns)
     figure = new_figure(max(3.4 * columns, 4.8), 1.8 * rows + 1, title)
     panels = figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False).ravel()
-    looks = {"input": (INK, "-"), "corrupted": (GREY, ":"), "reconstruction": (ORANGE, "-")}
     for panel, (sample, channel) in zip(panels, shown, strict=False):
         for name, values in layers.items():
             colour, dashes = looks[name]

@@ -11,7 +11,7 @@ class Tracking:
 
     Args:
         experiment: the MLflow experiment; under ``mlflow run`` that of the run.
-        run_name: the run's name; by default it says variant, network, latent size and data.
+        run_name: the run's name; by default it says variant, network, latent size, data and seed.
         output_dir: folder for checkpoints, pictures, and whatever waits to be sent to the tracking server.
         pictures_every: epochs between two pictures of reconstructions; 0 for none.
     """

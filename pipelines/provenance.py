@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import torch
 import yaml
@@ -58,15 +59,25 @@ def log_provenance(tracker: Tracker, line: CommandLine, is_resumed: bool) -> Non
         NOTE: describe_run(model, data)[1],
         "variant": type(model).__name__,
         "network": type(model.network).__name__,
+        "data": data.spec.name,
+        "synthetic": str(data.spec.synthetic).lower(),
+        "seed": str(line.config["seed_everything"]),
     }
-    tracker.set_tags({**tags, "data": data.spec.name, "synthetic": str(data.spec.synthetic).lower(), **code_version()})
+    tracker.set_tags({**tags, **code_version()})
     if is_resumed:
         return
+    tracker.set_tags({"recipe": recipe_of(line)})
     show_schema(tracker, data)
     tracker.log_params(flat_parameters(line))
     roles = {"fit": "train", "tune": "validation", "calibrate": "calibration", "test": "test"}
     counts = {roles[role]: count for role, count in data.split_sizes.items()}
     tracker.log_dataset(data.spec.name, data.digest, counts, f"{type(data).__name__}, {data.root}", data.spec.shape)
+
+
+def recipe_of(line: CommandLine) -> str:
+    """The name of the recipe, or of the first other file; empty for a training without one."""
+    files = line.config.get("config") or []
+    return Path(str(files[0])).stem if files else ""
 
 
 def show_schema(tracker: Tracker, data: LitData) -> None:

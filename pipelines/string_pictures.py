@@ -1,6 +1,6 @@
 """Pictures of strings: what comes back of them token by token, lists of them, and molecules drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,28 @@ def string_pairs(x: Tensor, x_hat: Tensor, spec: DataSpec, path: Path, title: st
     lines: list[list[tuple[str, str]]] = []
     for ids, ids_hat in zip(x.long().tolist(), x_hat.long().tolist(), strict=True):
         tokens, tokens_hat = named(spec, ids), named(spec, ids_hat)
-        colours = [INK if token == other else RED for token, other in zip(tokens_hat, tokens, strict=False)]
-        colours += [RED] * (len(tokens_hat) - len(colours))
-        lines += [[(token, GREY) for token in tokens], list(zip(tokens_hat, colours, strict=True)), []]
+        lines += [[(token, GREY) for token in tokens], _marked(tokens_hat, tokens), []]
     return _text(lines[:-1], path, f"{title}: input (grey) and reconstruction (red where it differs)")
+
+
+def strings_by_model(x: Tensor, of_models: Mapping[str, Tensor], spec: DataSpec, path: Path, title: str) -> Path:
+    """Each string ``(N, T)`` above its reconstruction by each model, in which the tokens that differ are red."""
+    width = max(map(len, [*of_models, "input"])) + 2
+    lines: list[list[tuple[str, str]]] = []
+    for place, ids in enumerate(x.long().tolist()):
+        tokens = named(spec, ids)
+        lines.append([("input".ljust(width), INK), *((token, GREY) for token in tokens)])
+        for name, x_hat in of_models.items():
+            lines.append([(name.ljust(width), INK), *_marked(named(spec, x_hat[place].long().tolist()), tokens)])
+        lines.append([])
+    return _text(lines[:-1], path, f"{title} (red where it differs)")
+
+
+def _marked(tokens_hat: list[str], tokens: list[str]) -> list[tuple[str, str]]:
+    """Reconstructed tokens with their colours: red where they differ."""
+    colours = [INK if token == other else RED for token, other in zip(tokens_hat, tokens, strict=False)]
+    colours += [RED] * (len(tokens_hat) - len(colours))
+    return list(zip(tokens_hat, colours, strict=True))
 
 
 def string_list(strings: Sequence[str], path: Path, title: str, notes: Sequence[str] = ()) -> Path:

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 OUTPUTS = Path("outputs")
 PATIENCE = 20.0  # s that finish waits for a server that does not answer
+FIRST_WORD = 60.0  # s that the machine's own figures leave to the model's
+LEADING = ("mse", "token_accuracy")
+"""What every variant is measured by. MLflow's plots begin with the figure that a run has logged first."""
 
 
 def _harmless(method: Callable[..., None]) -> Callable[..., None]:
@@ -51,6 +54,7 @@ class Tracker:
         directory: its own directory on this disk, ``<output_dir>/<run_id>``.
         uri: the tracking store.
         url: the run's page where a server shows it, else None.
+        has_figures: set when this process has logged its first.
     """
 
     def __init__(self, run: Run, uri: str, directory: Path, outbox: Outbox, sender: Sender):
@@ -61,6 +65,7 @@ class Tracker:
         self._outbox, self._sender = outbox, sender
         self._delivered: bool | None = None
         self._warned: set[str] = set()
+        self.has_figures = threading.Event()
         self._earlier = {
             (key, record.content["step"], value)
             for record in outbox.records()
@@ -119,6 +124,7 @@ class Tracker:
         values = {key: value for key, value in values.items() if (key, step, value) not in self._earlier}
         if values:
             self._queue("metrics", values=values, step=int(step))
+            self.has_figures.set()
 
     @_harmless
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -253,7 +259,8 @@ class TrackingLogger(Logger):
         """Pass on what Lightning logs; the step is the epoch that it adds."""
         if self._tracker:
             epoch = int(metrics.get("epoch", step or 0))
-            self._tracker.log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, epoch)
+            ordered = sorted(metrics, key=lambda name: name.rpartition("/")[2] not in LEADING)
+            self._tracker.log_metrics({name: metrics[name] for name in ordered if name != "epoch"}, epoch)
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
@@ -261,7 +268,10 @@ class TrackingLogger(Logger):
 
 
 class _SystemMetrics(threading.Thread):
-    """Samples what MLflow's own monitor measures, and logs it like any metric; its step is the run's age in seconds."""
+    """Samples what MLflow's own monitor measures, and logs it like any metric; its step is the run's age in seconds.
+
+    The first figures are the model's, if it has any within a minute: MLflow's plots begin with what came first.
+    """
 
     def __init__(self, tracker: Tracker, start_time: int):
         super().__init__(name="system-metrics", daemon=True)
@@ -283,11 +293,13 @@ class _SystemMetrics(threading.Thread):
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
         monitor = SystemMetricsMonitor(self._tracker.run_id, tracking_uri=self._tracker.uri)
-        interval, ended = 2.0, False
+        interval, ended, began = 2.0, False, time.monotonic()
         while not ended:
             monitor.collect_metrics()
             ended = self._stopped.wait(min(interval, monitor.sampling_interval))
             interval *= 1.3
+            if not (ended or self._tracker.has_figures.is_set() or time.monotonic() - began > FIRST_WORD):
+                continue
             step = int(time.time() - self._start_time / 1000)
             metrics = monitor.aggregate_metrics()
             self._tracker.log_metrics({f"system/{name}": value for name, value in metrics.items()}, step)

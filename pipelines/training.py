@@ -111,7 +111,7 @@ def open_run(line: CommandLine, resume: str | None) -> Tracker:
     name, _ = describe_run(line.model, line.datamodule)
     return Tracker.open(
         experiment=asked.experiment,
-        run_name=asked.run_name or name,
+        run_name=asked.run_name or f"{name} seed {line.config['seed_everything']}",
         resume=resume,
         output_dir=Path(asked.output_dir),
     )
