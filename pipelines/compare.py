@@ -132,6 +132,8 @@ def check(asked: Question) -> None:
         raise UserError("Name the models: python -m pipelines.compare MODEL MODEL, or --filter QUERY, see --help.")
     if len(set(asked.models)) < 2 and not asked.filter:
         raise UserError("One model can't be compared: name another, or more by --filter.")
+    if asked.json and (asked.json.is_dir() or not asked.json.parent.is_dir()):
+        raise UserError(f"--json {asked.json} can't be written: name a file in a folder that is there.")
     if not 0.5 <= asked.level < 1:
         raise UserError(f"--level must lie between 0.5 and 1, not {asked.level:g}.")
     for name, value in (("resamples", asked.resamples), ("turns", asked.turns)):

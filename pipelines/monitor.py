@@ -1,6 +1,7 @@
 """Watches a model in use: ``python -m pipelines.monitor --help``."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -121,8 +122,11 @@ def check_paths(job: Job) -> None:
             check_table(word, path)
     if job.log is not None and not job.log.is_dir():
         raise UserError(f"There is no folder {job.log}: name by --log the folder that the server writes to.")
-    if job.report is not None and job.report.exists() and not job.report.is_dir():
-        raise UserError(f"--report {job.report} is a file: name a folder.")
+    if job.report is not None:
+        place = next(path for path in (job.report, *job.report.absolute().parents) if path.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            what = "can't be written" if place.is_dir() else "is a file"
+            raise UserError(f"--report {job.report} can't be made, as {place} {what}: name another folder.")
 
 
 def check_table(word: str, path: Path) -> None:

@@ -8,6 +8,8 @@ from lit_ae.errors import UserError
 from pipelines.command_line import one_line_errors
 from pipelines.promoting.policy import DEFAULT, ENVIRONMENTS, Policy, policy_names, read_policy, with_environment
 
+INTERRUPTED = 130  # exit code of Ctrl-C
+
 
 class Job(argparse.Namespace):
     """What is asked for.
@@ -102,7 +104,11 @@ def main(argv: list[str] | None = None) -> int:
         policy = job.rules()
         from pipelines.promoting.promotion import promote
 
-        return promote(job, policy)
+        try:
+            return promote(job, policy)
+        except KeyboardInterrupt:
+            print("\nStopped.", file=sys.stderr)
+            return INTERRUPTED
 
 
 if __name__ == "__main__":

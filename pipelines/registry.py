@@ -112,13 +112,19 @@ def register(client: MlflowClient, name: str, run_id: str) -> ModelVersion:
     source = model_of(client, run_id)
     with _taken_is_fine():
         client.create_registered_model(name)
-    known = client.search_model_versions(f"name='{name}'")
-    version = next((one for one in known if one.source == source), None)
+    version = registered_as(client, name, source)
     if version is None:
         made = client.create_model_version(name, source, run_id, await_creation_for=REGISTRATION_SECONDS)
         version = client.get_model_version(name, made.version)
     client.set_registered_model_alias(name, CHALLENGER, version.version)
     return version
+
+
+@answering()
+def registered_as(client: MlflowClient, name: str, source: str) -> ModelVersion | None:
+    """The version that a logged model, by its address, is registered as; None where it is not."""
+    versions = client.search_model_versions(f"name='{name}'")
+    return next((version for version in versions if version.source == source), None)
 
 
 def model_of(client: MlflowClient, run_id: str) -> str:

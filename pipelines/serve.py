@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
         "or a model's folder")  # fmt: skip
     add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default 127.0.0.1)")
     add("--port", type=int, default=8000, help="0 for any that is free, which the log then names (default 8000)")
-    add("--device", default="cpu", help="where the model runs: cpu, cuda, cuda:1 (default cpu)")
+    add("--device", default="cpu", help="where a model without a detector runs: cpu, cuda, cuda:1 (default cpu)")
     add("--workers", type=int, default=1, help="batches that the model works on at once (default 1)")
     add("--threads", type=int, default=1, help="CPU threads of PyTorch for each of them (default 1)")
     add("--max_batch", type=int, default=64,

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 ANSWER_WITHIN = 5.0  # s
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # so that MLflow opens it as model training
+BROKEN = re.compile(r"too many (5\d\d) error responses|failed with error code (5\d\d)")  # as MLflow's client says it
 REASON_TAG = "lit_ae.reason"
 CONTINUED_TAG = "lit_ae.continued_in"
 DEFAULTS = {
@@ -246,6 +247,8 @@ def what_to_do(uri: str, error: Exception) -> str:
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
         )
     if is_remote(uri):
+        if broken := BROKEN.search(str(error)):
+            return f"The tracking server {place} answers HTTP {broken[1] or broken[2]}: its own log says why."
         silent = isinstance(error, TimeoutError) or str(error).startswith("API request to http")
         what = "does not answer" if silent else f"does not answer as MLflow does ({summary(error)})"
         return f"The tracking server {place} {what}: start it, or set MLFLOW_TRACKING_URI to another."

@@ -265,7 +265,12 @@ def judge(
 
 
 def pack(
-    model: LitAutoencoder, data: LitData, tracker: Tracker, step: int, detector: Detector | None, profile: Profile | None
+    model: LitAutoencoder,
+    data: LitData,
+    tracker: Tracker,
+    step: int,
+    detector: Detector | None,
+    profile: Profile | None,
 ) -> None:
     """The one MLflow model of the run; its folder holds all of it or is not there."""
     metadata: dict[str, Any] = {"variant": type(model).__name__, "data": data.spec.name, "data_digest": data.digest}

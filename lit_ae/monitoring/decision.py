@@ -24,8 +24,9 @@ LATENT, FAR_LATENT = 0.5, 3.0  # standard deviations of the code's centre
 FAR_SCORES = 2.0  # standard deviations of the scores' middle beyond which a threshold alone would blind the model
 MOST_FEATURES = 0.5  # share of the features
 MOST_ALARM = 0.5  # share of the rows
-LEVEL = 0.01  # of the tests where a stream has rung, or rows are many
-ROWS_A_FALSE_ALARM = 100_000  # stationary rows
+LEVEL = 0.01  # of the tests where a stream has rung
+LOOK_LEVEL = 0.005  # of all tests of a look where none has, at most
+ROWS_A_FALSE_ALARM = 200_000  # stationary rows of the tests alone; the streams have as much
 
 
 class Moved(NamedTuple):
@@ -100,8 +101,8 @@ class Decision:
 
 
 def level_of(rows: int) -> float:
-    """The level of all tests of so many rows together, such that one false alarm comes in 100,000 stationary rows."""
-    return min(LEVEL, rows / ROWS_A_FALSE_ALARM)
+    """The level of all tests of so many rows together, such that a false alarm comes in so many stationary rows."""
+    return min(LOOK_LEVEL, rows / ROWS_A_FALSE_ALARM)
 
 
 def decide(found: Evidence) -> Decision:

@@ -13,6 +13,7 @@ from lit_ae.monitoring.stream import Change, Stream
 from lit_ae.monitoring.tally import Counts, Piece, Tally, Timeline
 
 LEAST = 100  # effective rows that say something
+CHANGES = 50  # of a stream that are kept at most
 UNSEEN_LEVEL = 1e-6  # of the test that unseen categories are more than chance, column by column
 
 
@@ -42,7 +43,7 @@ class Findings(NamedTuple):
     Attributes:
         evidence: for the decision.
         since: the number of the row from which on it holds: 0, or the one after the last change.
-        changes: of the stream.
+        changes: of the stream, the first ones and the last.
         looks: at each feature.
         bulk: of the ranks.
         alarms: of the rows that the evidence is of.
@@ -105,7 +106,7 @@ class Watch:
         piece = Piece(self.profile.ranks.uniform(p_values), alarm, cells, whitened)
         before = self.whole.rows
         changes = self.stream.update(piece.uniform)
-        self.changes += changes
+        self._keep(changes)
         self.whole.add(piece)
         self.timeline.add(piece)
         if changes:
@@ -142,6 +143,11 @@ class Watch:
             self.timeline,
             tally,
         )
+
+    def _keep(self, changes: list[Change]) -> None:
+        """The first changes and the last one."""
+        known = self.changes + changes
+        self.changes = known if len(known) <= CHANGES else [*known[: CHANGES - 1], known[-1]]
 
     def _tally(self) -> Tally:
         return Tally(self.features, 0 if self.profile.latent is None else len(self.profile.latent.mean))

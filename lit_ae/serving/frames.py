@@ -37,11 +37,13 @@ class Frame(NamedTuple):
         ]
         return Frame(raw, torch.cat(windows) if windows else None)
 
-    def answer(self, function: Callable[[Tensor], Tensor]) -> NDArray[Any]:
-        """What ``function`` says of each row ``(N, ...)``, or of the window that ends there: NaN where none does."""
+    def answer(self, function: Callable[[Tensor], Tensor], device: torch.device | None = None) -> NDArray[Any]:
+        """What ``function`` says on ``device`` of each row ``(N, ...)``, or of the window that ends there: NaN where
+        none does.
+        """
         if self.windows is None:
-            return in_chunks(function, self.raw).numpy()
-        answers = in_chunks(lambda rows: function(self.raw[rows]), self.windows).numpy()
+            return in_chunks(function, self.raw, device=device).numpy()
+        answers = in_chunks(lambda rows: function(self.raw[rows].to(device)), self.windows).numpy()
         spread = np.full((len(self.raw), *answers.shape[1:]), np.nan, answers.dtype)
         spread[self.windows[:, -1].numpy()] = answers
         return spread

@@ -61,7 +61,13 @@ class Scorer:
         self.model, self.detector = model, detector
 
     def to(self, device: str) -> "Scorer":
-        """Itself, with the model on that device; answers are given on the CPU."""
+        """Itself, with the model on that device; answers are given on the CPU.
+
+        Raises:
+            UserError: there is a detector, which judges on the CPU.
+        """
+        if self.detector is not None and torch.device(device).type != "cpu":
+            raise UserError(f"The model has a detector, which judges on the CPU: ask for that instead of {device}.")
         self.model.to(device)
         return self
 
@@ -100,8 +106,8 @@ class Scorer:
             assert self.detector is not None
             return verdicts(self.detector, asked)
         if output == "sample":
-            return self._told(self._sample(len(asked.raw), seed).numpy())
-        answers = asked.answer(getattr(self, f"_{output}"))
+            return self._told(self._sample(len(asked.raw), seed).cpu().numpy())
+        answers = asked.answer(getattr(self, f"_{output}"), self.model.device)
         return self._told(answers) if output == "reconstruction" else answers
 
     def _read(self, model_input: Any) -> Frame:

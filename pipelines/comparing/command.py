@@ -161,7 +161,8 @@ def log(found: Outcome, asked: Question, parts: Sequence[report.Section], tracke
     tracker.set_tags({**told, **code_version()})
     models = " ".join(one.address for group in found.groups for one in group.members)
     options = {name: getattr(asked, name) for name in ("filter", "baseline", "level", "turns") if getattr(asked, name)}
-    tracker.log_params({"models": models, "reference": found.names[found.reference], **options})
+    told = {"models": models, "reference": found.names[found.reference], **options}
+    tracker.log_params({f"comparison/{name}": value for name, value in told.items()})
     tracker.log_dataset(found.data, found.digest, {"test": found.rows}, "the test rows of every model")
     for measure in found.measures:
         means = {name: own.mean for name, own in zip(found.names, found.standings[measure.key], strict=True)}

@@ -16,7 +16,7 @@ from pipelines.grids import line_rows, model_grid
 from pipelines.judging.anomalies import Labels, Said
 from pipelines.string_pictures import strings_by_model
 
-FEWEST, LONGEST_NAME = 6, 28
+FEWEST, LONGEST_NAME = 6, 40
 
 
 def figure_bars(
@@ -82,7 +82,8 @@ def reconstructions(x: Tensor, of_models: Mapping[str, Tensor], spec: DataSpec, 
         heading: what is shown.
     """
     if spec.kind == "sequence":
-        return strings_by_model(x[:FEWEST], {n: r[:FEWEST] for n, r in of_models.items()}, spec, path, heading)
+        few = {_cut(name): rows[:FEWEST] for name, rows in of_models.items()}
+        return strings_by_model(x[:FEWEST], few, spec, path, heading)
     named = {"input": x, **{_cut(name): rows for name, rows in of_models.items()}}
     if spec.kind == "image":
         return model_grid(named, path, heading, spec.value_range)
@@ -94,25 +95,16 @@ def score_panels(said: Mapping[str, Said], labels: Labels, path: Path, heading: 
     figure = new_figure(10.4, 0.9 + 1.45 * len(said), heading)
     panels = figure.subplots(len(said), 1, squeeze=False)[:, 0]
     for panel, (name, one) in zip(panels, said.items(), strict=True):
+        known = [] if one.threshold is None or not np.isfinite(one.threshold) else [one.threshold]
         low, high = bulk(one.score)
-        has_threshold = one.threshold is not None and np.isfinite(one.threshold)
-        if has_threshold:
-            low, high = min(low, float(one.threshold or 0)), max(high, float(one.threshold or 0))
-        edges = np.linspace(low, high, 61)
+        edges = np.linspace(min(low, *known, high), max(low, *known, high), 61)
         for kind, members, colour in (("normal", ~labels.anomaly, BLUE), ("anomalous", labels.anomaly, ORANGE)):
             _shares(panel, one.score[members], edges, colour, kind)
-        if has_threshold:
-            panel.axvline(float(one.threshold or 0), color=INK, linewidth=1.4, label="threshold")
-        panel.set_title(
-            f"{name}, threshold {short(one.threshold) if has_threshold else 'none'}"
-            if one.threshold is not None
-            else name,
-            loc="left",
-            fontsize=8.5,
-            color=INK,
-        )
+        for threshold in known:
+            panel.axvline(threshold, color=INK, linewidth=1.4, label=f"threshold {short(threshold)}")
+        panel.set_title(name, loc="left", fontsize=8.5, color=INK)
+        panel.legend(**LEGEND)
         style(panel)
-    panels[0].legend(**LEGEND)
     name_axes(panels[-1], "score, higher is worse; tails stand in the outmost bars", "share of its kind")
     return save(figure, path)
 

@@ -130,17 +130,21 @@ def protocol(found: Outcome) -> list[str]:
     """How the figures and the verdicts were made."""
     comparisons, unit = len(found.groups) - 1, found.unit
     family = f"the {comparisons} comparisons" if comparisons > 1 else "one comparison"
-    seeded = any(len(group.members) > 1 for group in found.groups)
+    seeds = [len(group.members) for group in found.groups]
     lines = [
         f"All models are judged on the same {found.rows:,} test rows of {found.data} (SHA-256 {found.digest}).",
         f"Errors are of {unit}.",
         f"Intervals: paired percentile bootstrap, {found.resamples:,} draws of the test rows, the same for all models; "
         "rows of a series are drawn in stretches.",
     ]
-    if seeded:
+    if max(seeds) > 1:
         lines.append(
             "Where a model has several seeds, the interval is also one for new seeds: Student's t of their spread is "
-            "added to the draws. A model with one seed is judged as it is: its training might have come out otherwise."
+            "added to the draws."
+        )
+    if min(seeds) == 1:
+        lines.append(
+            "A model with one seed is judged as it was trained: another training of its make may come out otherwise."
         )
     lines.append(
         f"A difference is real where its {found.level:.0%} interval excludes 0, and its p-value stays below "

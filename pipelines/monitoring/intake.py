@@ -1,4 +1,4 @@
-"""The rows of a model in use, piece by piece: a table that is scored now or was before, or a server's log."""
+"""The rows of a model in use, piece by piece: a table that is scored now or was before."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,6 @@ from pipelines.monitoring.columns import Columns
 from pipelines.scoring import last_rows, plain, series_of
 
 ANSWERS = ("row", "p_value", "verdict")
-INPUT = "input."  # what the names of a log's input columns begin with
 
 
 class Taken(NamedTuple):
@@ -50,13 +49,13 @@ class Reading(NamedTuple):
     encoding: str = "utf8"
     bad_rows: BadRows = "refuse"
 
-    def of(self, path: Path, spec: DataSpec | None = None, prefix: str = "") -> TableReader:
+    def of(self, path: Path, spec: DataSpec | None = None) -> TableReader:
         """What reads a table; a model's categories are text whatever they look like."""
         columns = spec.schema.columns if spec is not None and spec.schema else ()
         names = {column.name for column in columns if column.kind == "categorical"}
         if spec is not None and spec.schema and spec.schema.entity:
             names.add(spec.schema.entity)
-        as_text = frozenset(f"{prefix}{name}" for name in names) | {"model_version", "reasons", "verdict"}
+        as_text = frozenset(names | {"reasons", "verdict"})
         return TableReader(path, None, self.delimiter, self.encoding, as_text, self.bad_rows)
 
 
@@ -159,60 +158,6 @@ class Answers:
         """
         if sum(map(len, self._waiting)) or next(self._pieces, None) is not None:
             raise UserError(f"{self.path} has more rows than {table}: give the answers to this very table.")
-
-
-class LogIntake:
-    """The rows that a server has scored and kept.
-
-    Args:
-        detector: of the model.
-        folder: of the log.
-        version: whose rows count; None where all must be of one.
-    """
-
-    def __init__(self, detector: Detector, folder: Path, version: str | None):
-        self.detector, self.spec, self.folder, self.version = detector, detector.model.spec, folder, version
-        self.columns = Columns(self.spec, str(folder))
-
-    def pieces(self) -> Iterator[Taken]:
-        """The rows in the order of the files' names.
-
-        Raises:
-            UserError: the log is empty, has other columns, or holds rows of several versions and none was named.
-        """
-        if not any(self.folder.glob("*.parquet")):
-            raise UserError(f"{self.folder} holds no Parquet file: is it the folder that the server's --log names?")
-        found: set[str] = set()
-        rows = 0
-        for frame in Reading().of(self.folder, self.spec, INPUT).pieces():
-            require_columns(frame, ("model_version", "p_value", "verdict"), self.folder, "it is no server's log")
-            versions = frame["model_version"].astype(str)
-            found |= set(versions)
-            if self.version is None and len(found) > 1:
-                known = ", ".join(sorted(found))
-                raise UserError(f"{self.folder} holds rows of the versions {known}: name one by --model_version.")
-            kept = frame if self.version is None else frame[versions == self.version]
-            rows += len(kept)
-            if len(kept):
-                yield self._taken(kept)
-        if not rows:
-            known = ", ".join(sorted(found))
-            raise UserError(
-                f"{self.folder} holds no row of version {self.version}, only of {known}: name one of these."
-            )
-
-    def _taken(self, frame: pd.DataFrame) -> Taken:
-        p_values, alarm = said(frame)
-        times = pd.to_datetime(frame["time"]) if "time" in frame else None
-        given = [name for name in frame.columns if str(name).startswith(INPUT)]
-        if self.spec.schema is None or not given:
-            return Taken(p_values, alarm, None, None, times)
-        raw = self.columns.encode(frame[given].rename(columns=lambda name: str(name).removeprefix(INPUT)))
-        codes = None
-        if len(self.spec.shape) == 1 and not self.columns.broken:
-            preprocessing, encode = self.spec.preprocessing, self.detector.model.encode
-            codes = Frame(raw, None).answer(lambda rows: encode(model_space(preprocessing, rows)).flatten(1))
-        return Taken(p_values, alarm, raw.double().numpy(), codes, times)
 
 
 def said(answers: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

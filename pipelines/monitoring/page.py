@@ -5,10 +5,11 @@ from html import escape
 from lit_ae.monitoring.decision import FEATURE
 from lit_ae.monitoring.watch import Look
 from pipelines.monitoring import pictures
-from pipelines.monitoring.report import STATES, TITLES, Report, by_distance, rate_in_words
+from pipelines.monitoring.report import STATES, Report, by_distance, rate_in_words
 
 DRAWN, LISTED = 6, 50  # features with a picture, and in the table
 COLOURS = {"nothing": "#2f7d4f", "recalibrate": "#b7791f", "adapt": "#c05621", "retrain": "#b83232"}
+TO_LOOK_AT = "#2b6cb0"  # more anomalies
 STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #f5f6f8; margin: 0; }
@@ -31,18 +32,19 @@ tr.moved td { font-weight: 600; } code { background: #eef0f3; padding: 2px 6px; 
 def page(report: Report) -> str:
     """The page."""
     decision = report.decision
+    colour = TO_LOOK_AT if decision.state == "more anomalies" else COLOURS[decision.action]
     parts = [_head(report), _cards(report), _time(report), _scores(report), _features(report), _foot(report)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(TITLES[decision.action])}: {escape(report.model)}</title><style>{STYLE}</style></head>"
-        f'<body style="--state: {COLOURS[decision.action]}"><main>{"".join(parts)}</main></body></html>\n'
+        f"<title>{escape(report.title)}: {escape(report.model)}</title><style>{STYLE}</style></head>"
+        f'<body style="--state: {colour}"><main>{"".join(parts)}</main></body></html>\n'
     )
 
 
 def _head(report: Report) -> str:
     decision = report.decision
-    told = f"<h1>{TITLES[decision.action]}</h1><p><b>{escape(STATES[decision.state].capitalize())}</b>: "
+    told = f"<h1>{report.title}</h1><p><b>{escape(STATES[decision.state].capitalize())}</b>: "
     told += f"{report.seen.findings.tally.scored:,} scored rows, {escape(rate_in_words(report))}.</p>"
     if decision.reasons:
         told += f"<ul>{''.join(f'<li>{escape(reason)}</li>' for reason in decision.reasons)}</ul>"

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from lit_ae.monitoring.features import Feature
@@ -108,7 +108,7 @@ def latent(found: Findings) -> str:
     panel.axhline(0, color=GREY, linewidth=0.8)
     reach = max(1.0, 1.15 * float(np.abs(means).max(initial=0)))
     panel.set_ylim(-reach, reach)
-    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     name_axes(panel, "direction of the code (whitened)", "mean, in standard deviations")
     return svg(figure)
 

@@ -16,7 +16,7 @@ from pipelines.monitoring.labels import Realised
 TITLES = {"nothing": "Nothing to do", "recalibrate": "Recalibrate", "adapt": "Adapt", "retrain": "Retrain"}
 STATES = {
     "stationary": "the rows are like those that the model was calibrated on",
-    "more anomalies": "there are more anomalies than normal rows would give alarms, and the world stands",
+    "more anomalies": "more rows alarm than promised, and the others are as they were: these are anomalies",
     "the world moved": "normal rows are not what they were",
     "the schema changed": "the columns are not those that the model was trained on",
     "unclear": "something changed, and there are too few rows since then to say what",
@@ -61,9 +61,14 @@ class Report(NamedTuple):
     command: str | None
 
     @property
+    def title(self) -> str:
+        """What to do, in a few words."""
+        return "Look at the alarms" if self.decision.state == "more anomalies" else TITLES[self.decision.action]
+
+    @property
     def sentence(self) -> str:
         """The report in one sentence."""
-        told = f"{TITLES[self.decision.action]}: {STATES[self.decision.state]}"
+        told = f"{self.title}: {STATES[self.decision.state]}"
         return f"{told} ({self.seen.findings.tally.scored:,} scored rows, {rate_in_words(self)})."
 
     @property
@@ -88,7 +93,7 @@ def rate_in_words(report: Report) -> str:
     """The alarm rate beside what was promised."""
     alarms, promise = report.seen.findings.alarms, report.profile.promise
     low, high = promise.interval
-    return f"{alarms.rate:.2%} alarm, promised {promise.budget:.2%}, which may be {low:.2%} to {high:.2%}"
+    return f"{alarms.rate:.2%} alarm; promised {promise.budget:.2%}, 95 %: {low:.2%} to {high:.2%}"
 
 
 def plain(report: Report) -> dict[str, Any]:

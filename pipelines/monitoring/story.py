@@ -13,8 +13,9 @@ from lit_ae.monitoring.watch import Watch
 from lit_ae.serving.files import load_detector, load_profile
 from pipelines.models import fetch_model
 from pipelines.monitor import Job
-from pipelines.monitoring.intake import LogIntake, Reading, TableIntake
+from pipelines.monitoring.intake import Reading, TableIntake
 from pipelines.monitoring.labels import Labels
+from pipelines.monitoring.log import LogIntake
 from pipelines.monitoring.next_step import next_step
 from pipelines.monitoring.origin import Origin, origin_of
 from pipelines.monitoring.report import Report, Seen, figures_of, write_report

@@ -1,6 +1,5 @@
 """The frozen rows that both models are judged on: those of the champion's run, made again and compared by digest."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -89,10 +88,5 @@ def why_foreign(challenger: Contender, champion: Contender, data: LitData) -> st
 
 def frozen_digest(spec: DataSpec, data: LitData) -> str:
     """SHA-256 (hex) of the test and calibration rows with their labels, as a model of this spec reads them."""
-    sha, rows = hashlib.sha256(), SeenBy(spec, data).rows
-    for role in FROZEN:
-        for name, tensor in rows[role]._asdict().items() if role in rows else ():
-            if tensor is not None:
-                sha.update(f"{role} {name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-                sha.update(tensor.contiguous().flatten().numpy().data)
-    return sha.hexdigest()
+    seen = SeenBy(spec, data)
+    return seen.digest_of(*(role for role in FROZEN if role in seen.rows))

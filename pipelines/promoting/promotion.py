@@ -30,7 +30,9 @@ from pipelines.registry import (
     crown,
     is_registered,
     mend,
+    model_of,
     register,
+    registered_as,
     standing,
     version_of,
 )
@@ -67,23 +69,28 @@ class Case(NamedTuple):
         challenger: asks for promotion.
         champion: None for the first model of a name.
         evidence: that the verdict follows from.
-        card: as Markdown.
     """
 
     verdict: Verdict
     challenger: Contender
     champion: Contender | None
     evidence: Evidence
-    card: str
+
+    @property
+    def card(self) -> str:
+        """The model card, as Markdown."""
+        return model_card(self.verdict, self.challenger, self.champion)
 
 
 def put_up(client: MlflowClient, job: Job, policy: Policy, lock: Lock | None) -> int:
     """Judges the version that asks, records the verdict, and crowns it if it may be."""
     with tempfile.TemporaryDirectory(prefix="lit_ae_promotion_") as scratch:
         challenger = candidate(client, job, Path(scratch))
-        case = judged(client, job, policy, challenger, Path(scratch))
+        case = judged(client, job, policy, challenger, Path(scratch))  # before anything is registered
     tell(case)
     if lock is not None:
+        if job.run:
+            challenger.version = str(register(client, job.name, job.run).version)
         with recorded(job, f"promote {job.name} {challenger.version}") as tracker:
             record(tracker, case, policy)
             keep_verdict(client, case, tracker.run_id)
@@ -96,15 +103,16 @@ def put_up(client: MlflowClient, job: Job, policy: Policy, lock: Lock | None) ->
 
 
 def candidate(client: MlflowClient, job: Job, scratch: Path) -> Contender:
-    """The model that asks for promotion; that of a run is registered first, unless nothing is to be changed.
+    """The model that asks for promotion; that of a run need not be registered yet.
 
     Raises:
         UserError: there is no such run, version or alias, or it is the champion already.
     """
-    if job.run and job.dry_run:
-        return fetch(client, f"runs:/{job.run}/model", None, job.run, scratch)
     if job.run:
-        version = register(client, job.name, job.run)
+        source = model_of(client, job.run)
+        version = registered_as(client, job.name, source)
+        if version is None:
+            return fetch(client, source, None, job.run, scratch)
     elif job.version == CHALLENGER and standing(client, job.name).challenger is None:
         raise UserError(f"'{job.name}' has no challenger: name one with --version N or --run <run id>.")
     else:
@@ -131,7 +139,7 @@ def judged(client: MlflowClient, job: Job, policy: Policy, challenger: Contender
             raise
         evidence = Evidence(is_first=holder is None, foreign=str(fault).rstrip("."))
     verdict = Verdict(job.name, decide(evidence, policy), job.reason if job.force else None)
-    return Case(verdict, challenger, champion, evidence, model_card(verdict, challenger, champion))
+    return Case(verdict, challenger, champion, evidence)
 
 
 def tell(case: Case) -> None:

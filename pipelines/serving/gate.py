@@ -70,6 +70,7 @@ class Gate:
         if self._under_way >= self._asked.max_waiting:
             raise Refused(503, f"{self._under_way} requests are under way already: try again.", retry_after=1)
         self._under_way += 1
+        self._figures.under_way.inc()
         try:
             async with asyncio.timeout(self._asked.max_seconds):
                 await self._app(scope, limited(receive, scope, self._asked.max_bytes), passage.send)
@@ -81,6 +82,7 @@ class Gate:
             ) from None
         finally:
             self._under_way -= 1
+            self._figures.under_way.dec()
 
     def _has_key(self, scope: Scope) -> bool:
         assert self._key is not None

@@ -84,11 +84,12 @@ def bound(host: str, port: int) -> socket.socket:
         UserError: somebody else has it, or there is no such address here.
     """
     try:
-        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
         with socket.socket(family, kind) as probe:
             if port and probe.connect_ex(address) == 0:
                 raise UserError(_taken(host, port, None))
-        listening = socket.socket(family, kind)
+        listening = socket.socket(family, kind, protocol)  # asyncio sends at once by TCP, and asks what protocol it is
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         return listening

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +16,23 @@ from mlflow import MlflowClient
 
 from data import NetworkTraffic
 from lit_ae.serving.files import load_detector, load_profile
-from pipelines import adapt, monitor, recalibrate, score
+from lit_ae.serving.integrity import seal
+from pipelines import adapt, monitor, recalibrate, score, training
 from pipelines.command_line import run
 from pipelines.models import INSIDE
 from pipelines.registry import register
 from pipelines.train import train
 from pipelines.tuning.command import read as read_study
 from tests.pipelines.conftest import Answer, database_template  # noqa: F401 - a fixture
+
+
+def without_profile(life) -> None:
+    """A copy of the model as it was packed before there were profiles."""
+    shutil.copytree(life.folder / "outputs" / life.run_id / "model", "old")
+    for name in ("profile.json", "profile.safetensors"):
+        (Path("old") / INSIDE / name).unlink()
+    seal(Path("old") / INSIDE)
+
 
 RECIPE = {
     "trainer": {"max_epochs": 2, "accelerator": "cpu"},
@@ -65,6 +76,7 @@ def born(tmp_path_factory, database_template) -> Iterator[Life]:  # noqa: F811
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.setattr(training, "draw_portfolio", lambda *_: folder)  # pictures take longer than the training
         assert run(train, ["--config", "recipe.yaml"]) == 0
         (run_folder,) = (path for path in Path("outputs").iterdir() if path.is_dir())
         register(MlflowClient(), "flows", run_folder.name)
@@ -78,6 +90,7 @@ def born(tmp_path_factory, database_template) -> Iterator[Life]:  # noqa: F811
 def life(born, monkeypatch, tmp_path) -> Life:
     """The model's store, and an empty working directory."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{born.folder}/mlflow.db")
+    monkeypatch.setattr(training, "draw_portfolio", lambda *_: tmp_path)
     monkeypatch.chdir(tmp_path)
     return born
 
@@ -170,7 +183,8 @@ def test_a_log_is_read_by_the_models_own_version(told, life):
     Path("log").mkdir()
     log[:900].to_parquet("log/0001.parquet")
     log[900:].to_parquet("log/0002.parquet")
-    log[:300].assign(model_version="7", p_value=0.001).to_parquet("log/0003.parquet")
+    foreign = log[:300].assign(model_version="7", p_value=0.001, more="")
+    foreign.to_parquet("log/0003.parquet")
     answer = told(monitor, MODEL, "--log", "log", "--report", "report")
     assert answer.code == 0, answer.err
     assert values("report")["rows"]["all"] == len(log)
@@ -267,8 +281,10 @@ WRONG = {
     "empty table": ((monitor, MODEL, "--input", "empty.csv"), "empty.csv is empty"),
     "other answers": ((monitor, MODEL, "--input", "in.csv", "--scored", "few.csv"), "lacks the column 'row'"),
     "fewer answers": ((monitor, MODEL, "--input", "in.csv", "--scored", "answers.csv"), "has fewer rows than in.csv"),
+    "damaged log": ((monitor, MODEL, "--log", "damaged"), "1.parquet can't be read"),
+    "foreign log": ((monitor, MODEL, "--log", "foreign"), "lacks the column 'model_version'"),
     "labels": ((monitor, MODEL, "--input", "in.csv", "--labels", "few.csv"), "lacks the column 'row'"),
-    "report is a file": ((monitor, MODEL, "--input", "in.csv", "--report", "in.csv"), "is a file: name a folder"),
+    "report is a file": ((monitor, MODEL, "--input", "in.csv", "--report", "in.csv/a"), "in.csv is a file"),
     "unknown word": ((monitor, MODEL, "--imput", "in.csv"), "--imput"),
     "few to calibrate": ((recalibrate, MODEL, "few.csv"), "give 49 confirmed normal rows or more"),
     "alpha": ((recalibrate, MODEL, "in.csv", "--alpha", 2), "must lie between 0 and 1"),
@@ -285,7 +301,10 @@ def test_mistakes_are_one_line_and_leave_nothing(words, reason, told, life):
     pd.DataFrame({"a": range(200)}).to_csv("other.csv", index=False)
     pd.DataFrame({"row": range(5), "p_value": 0.5, "verdict": "normal"}).to_csv("answers.csv", index=False)
     Path("empty.csv").touch()
-    Path("empty").mkdir()
+    for name in ("empty", "damaged", "foreign"):
+        Path(name).mkdir()
+    Path("damaged/1.parquet").write_bytes(b"PAR1 and no more")
+    life.normal.to_parquet("foreign/1.parquet")
     before, runs = sorted(os.listdir()), len(runs_of("monitoring"))
     answer = told(*words)
     assert answer.code == 2
@@ -294,6 +313,15 @@ def test_mistakes_are_one_line_and_leave_nothing(words, reason, told, life):
     assert reason in answer.err
     assert sorted(os.listdir()) == before
     assert len(runs_of("monitoring")) == runs
+
+
+def test_a_model_without_a_profile_is_refused_in_a_sentence(told, life):
+    without_profile(life)
+    life.normal.to_csv("in.csv", index=False)
+    for words in ((monitor, "old", "--input", "in.csv"), (recalibrate, "old", "in.csv"), (adapt, "old", "in.csv")):
+        answer = told(*words)
+        assert answer.code == 2
+        assert "old has no profile, as it was packed before there was one" in answer.err
 
 
 @pytest.mark.parametrize("module", [monitor, recalibrate, adapt])

@@ -10,13 +10,17 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 import requests
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
+from lit_ae.spec import DataSpec
 from tests.serving.conftest import raw_rows
+from tests.serving.test_verdicts import SCHEMA, WAY, packed, plant
 
 JSON = {"Content-Type": "application/json"}
 
@@ -130,6 +134,28 @@ def test_a_real_server_answers_and_refuses(vae, workspace):
             refused = requests.post(f"{address}/invocations", data=body, headers=JSON, timeout=30)
             assert refused.status_code == 400, refused.text
             assert "Traceback" not in refused.text
+
+
+@pytest.mark.slow
+def test_the_champion_of_a_registered_name_answers_with_verdicts(workspace, tmp_path_factory):
+    spec = DataSpec("Plant", "table", (WAY.features,), WAY, schema=SCHEMA)
+    rows = plant(50, 8).replace({"flow": {plant(50, 8)["flow"][7]: 9.0}})
+    _, directory = packed(
+        spec, tmp_path_factory.mktemp("plant"), 1, lambda n, seed: WAY.apply(SCHEMA.encode(plant(n, seed)))
+    )
+    client = MlflowClient()
+    client.create_registered_model("plant")
+    client.set_registered_model_alias("plant", "champion", client.create_model_version("plant", directory).version)
+    with served("models:/plant@champion", workspace) as address:
+        wait_for(address)
+        question = {"dataframe_split": rows.to_dict("split")}
+        answer = requests.post(f"{address}/invocations", json=question, timeout=30)
+    assert answer.status_code == 200, answer.text
+    expected = mlflow.pyfunc.load_model(directory).predict(rows)
+    assert answer.json()["predictions"] == expected.to_dict("records")
+    assert list(expected) == ["score", "p_value", "verdict", "reasons"]
+    assert expected["verdict"][7] == "anomaly"
+    assert "flow" in expected["reasons"][7]
 
 
 @pytest.mark.slow

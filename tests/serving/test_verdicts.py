@@ -15,7 +15,9 @@ from lit_ae.networks import MLP
 from lit_ae.preprocessing import Tabular
 from lit_ae.schema import Column, Schema
 from lit_ae.serving.files import load_detector, save
+from lit_ae.serving.frames import Frame, read_frame
 from lit_ae.serving.package import package
+from lit_ae.serving.verdicts import verdicts, verdicts_of_each
 from lit_ae.spec import DataSpec
 from lit_ae.variants import Autoencoder
 from tests.detection.conftest import trained
@@ -120,3 +122,18 @@ def test_a_model_without_a_detector_gives_no_verdict(autoencoder):
     raw = np.zeros((1, 1, 28, 28), np.float32)
     with pytest.raises(MlflowException, match="has no detector: train it on data that say what is normal"):
         autoencoder.loaded.predict(raw, params={"output": "verdict"})
+
+
+def test_frames_that_are_judged_together_get_what_each_gets_alone(table):
+    detector, _ = table
+    frames = [read_frame(plant(rows, seed), detector.model.spec, SCHEMA) for rows, seed in ((1, 1), (300, 2), (7, 3))]
+    together = verdicts_of_each(detector, frames)
+    for frame, said in zip(frames, together, strict=True):
+        pd.testing.assert_frame_equal(said, verdicts(detector, frame), check_exact=True)
+
+
+def test_windows_of_two_frames_do_not_mix():
+    first = Frame(torch.arange(6.0).view(3, 2), torch.tensor([[0, 1], [1, 2]]))
+    joined = Frame.joined([first, Frame(10 + torch.arange(4.0).view(2, 2), torch.tensor([[0, 1]]))])
+    begins = joined.answer(lambda windows: windows[:, 0, 0])
+    assert np.array_equal(begins, [np.nan, 0, 2, np.nan, 10], equal_nan=True)

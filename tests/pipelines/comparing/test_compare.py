@@ -3,6 +3,7 @@
 import json
 import re
 from functools import partial
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -101,12 +102,18 @@ def test_models_that_see_other_units_are_not_compared_by_errors(judge, made_runs
 @pytest.mark.parametrize(
     ("data", "parts", "words", "figure"),
     [
-        (SMILES, {"likelihood": Categorical, "network": Recurrent}, ("--data", "SMILES"), "wrong_tokens"),
+        (
+            partial(SMILES, path="few.smi"),
+            {"likelihood": Categorical, "network": partial(Recurrent, hidden=8)},
+            ("--data", "SMILES", "--data.path", "few.smi"),
+            "wrong_tokens",
+        ),
         (partial(Sensors, window=8), {}, ("--data", "Sensors", "--data.window", 8), "mse_of_normal_rows"),
     ],
     ids=["strings", "windows"],
 )
 def test_folders_are_judged_on_named_data(data, parts, words, figure, judge, made_runs, workspace):
+    Path("few.smi").write_text("\n".join("C" * a + "O" + "N" * b for a in range(1, 9) for b in range(8)))
     data = data()
     torch.manual_seed(0)
     for name, variant in (("plain", Autoencoder), ("variational", VAE)):

@@ -23,6 +23,7 @@ WRONG = {
     "unknown baseline": (("first", "wide", "--baseline", "third"), "is none of the models"),
     "unknown option": (("first", "wide", "--base", "x"), "Unrecognized arguments: --base=x"),
     "unknown data": (("first", "wide", "--data", "Digit"), "did you mean Digits?"),
+    "bad place": (("first", "wide", "--json", "nowhere/figures.json"), "can't be written"),
     "bad number": (("first", "wide", "--level", "95"), "--level must lie between 0.5 and 1"),
     "bad word": (("first", "wide", "--level", "high"), "invalid float value"),
 }

@@ -51,7 +51,7 @@ def make(client: MlflowClient, name: str, champion: str | None) -> None:
     """Three versions: 1 is the previous champion, 2 the champion (if any) and 3 the challenger."""
     client.create_registered_model(name)
     for _ in range(3):
-        client.create_model_version(name, "file:///nowhere")
+        client.create_model_version(name, "s3://nowhere/model")
     client.set_registered_model_alias(name, registry.CHALLENGER, "3")
     if champion:
         client.set_registered_model_alias(name, registry.CHAMPION, champion)
@@ -119,7 +119,7 @@ def raced() -> None:
     ended(forked(age))
     ended(forked(lambda: hold(0.0)))
     ended(*(forked(lambda: hold(8.0, unlock=True)) for _ in range(3)))
-    ended(forked(lambda: [model.name for model in client().search_registered_models()]))
+    ended(forked(lambda: [model.name for model in client().search_registered_models("name LIKE 'raced%'")]))
 
 
 def watched() -> None:

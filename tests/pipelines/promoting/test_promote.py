@@ -178,3 +178,32 @@ def test_help_says_what_the_exit_codes_mean(put_up):
     answer = put_up("--help")
     assert answer.code == 0
     assert all(word in " ".join(answer.out.split()) for word in ("--rollback", "--unlock", "1 refused", "default"))
+
+
+def test_a_model_that_was_tampered_with_is_not_even_registered(trained, put_up):
+    (model,) = trained.client.get_run(trained.runs["worse"]).outputs.model_outputs
+    location = Path(trained.client.get_logged_model(model.model_id).artifact_location.removeprefix("file://"))
+    weights = location / "data" / "autoencoder" / "weights.safetensors"
+    sound = weights.read_bytes()
+    weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    try:
+        answer = put_up("tampered", "--run", trained.runs["worse"], "--force", "--reason", "at any price")
+    finally:
+        weights.write_bytes(sound)
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert "weights.safetensors was changed after the model was packed" in answer.err
+    assert not registry.is_registered(trained.client, "tampered")
+    assert promotions(trained, "tampered") == []
+
+
+def test_ctrl_c_gives_the_lock_back_and_changes_nothing(trained, put_up, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    put_up("stopped", "--run", trained.runs["sound"], *POLICY)
+    with monkeypatch.context() as patched:
+        patched.setattr(promotion, "gather", interrupted)
+        assert put_up("stopped", "--run", trained.runs["other"], *POLICY).code == 130
+    assert aliases(trained, "stopped") == Standing("1", None, None)
+    assert not registry.is_registered(trained.client, "stopped" + SUFFIX)

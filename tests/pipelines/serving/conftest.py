@@ -25,7 +25,6 @@ from pipelines.serving.row_log import RowLog
 from tests.serving import conftest as packed_models
 from tests.serving.test_verdicts import SCHEMA, WAY, packed, plant
 
-
 vae = packed_models.vae  # a model of images without a detector
 
 
