@@ -242,7 +242,7 @@ def test_saved_and_loaded_equal(make, data, tmp_path):
     x = batch_of(data).x
     assert torch.equal(model(x), loaded(x))
     assert loaded.description == model.description
-    assert {path.name for path in tmp_path.iterdir()} == {"model.json", "weights.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == {"hashes.json", "model.json", "weights.safetensors"}
 
 
 def test_stopped_and_resumed_equals_never_stopped(make, data, tmp_path):
