@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 NAME = "plant"  # of the registered model
 KEY = "LIT_AE_API_KEY"
 VARIANTS = {
-    "Autoencoder": ["--model.latent_dim", "16"],
-    "DenoisingAutoencoder": ["--model.latent_dim", "16"],
+    "Autoencoder": ["--model.latent_dim", "30"],
+    "DenoisingAutoencoder": ["--model.latent_dim", "30"],
     "VAE": ["--model.latent_dim", "4", "--model.beta", "0.1"],
 }
 PATIENCE = 120.0  # s until a server is ready
+GATES = (
+    r"^(Champion|Passed|Refused|Promoted|  \w+ +(passed|failed|not applicable) )"  # lines of a promotion that are shown
+)
 RESTLESS = 1.2  # by which every reading of a hot plant varies more
 
 
@@ -120,7 +123,7 @@ class Tour:
         lines = log.read_text().splitlines()
         for line in lines:
             if shown and re.search(shown, line):
-                print(f"  {line.strip()}", flush=True)
+                print(f"  {line}", flush=True)
         if code not in expected:
             raise UserError(f"pipelines.{words[0]} ended with exit code {code}, see {log}: {(lines or [''])[-1]}")
         return code
@@ -160,7 +163,7 @@ def crown_first(tour: Tour, run: str) -> None:
         "A model becomes champion by a policy's gates: better than PCA, keeps its false-alarm budget, loads in a "
         "process that can't see this project, reproduces its figures.",
     )
-    tour.run("first_champion", ["promote", NAME, "--run", run, *tour.outputs], r"^(Champion|Verdict|\s*[✓✗-])")
+    tour.run("first_champion", ["promote", NAME, "--run", run, *tour.outputs], GATES)
 
 
 def tune(tour: Tour) -> None:
@@ -170,7 +173,7 @@ def tune(tour: Tour) -> None:
     )
     words = ["tune", "--study", "tune_sensors", "--workers", "2", "--final_seeds", "1", "--register", NAME]
     storage = ["--storage", str(tour.folder / "studies.journal"), "--tracking.output_dir", tour.outputs[1]]
-    tour.run("tune", [*words, *storage], r"^(Registered|Chosen|Best)|average_precision")
+    tour.run("tune", [*words, *storage], r"^(trial|Registered)")
 
 
 def compare(tour: Tour) -> None:
@@ -180,12 +183,12 @@ def compare(tour: Tour) -> None:
     )
     models = [f"models:/{NAME}@champion", f"models:/{NAME}@challenger"]
     others = [run_called(variant) for variant in list(VARIANTS)[1:]]
-    tour.run("compare", ["compare", *models, *others, *tour.outputs], r"^\|")
+    tour.run("compare", ["compare", *models, *others, *tour.outputs], r"\S")
 
 
 def promote(tour: Tour) -> None:
     tour.chapter("Up against the champion", "Exit code 0: promoted; 1: refused, with the reasons. Both are an answer.")
-    code = tour.run("promote", ["promote", NAME, *tour.outputs], r"^(Champion|Verdict|\s*[✓✗-])", expected=(0, 1))
+    code = tour.run("promote", ["promote", NAME, *tour.outputs], GATES, expected=(0, 1))
     print("  The challenger is champion now." if code == 0 else "  The champion stays.")
 
 
@@ -267,7 +270,7 @@ def recalibrate(tour: Tour) -> None:
     confirmed = [f"models:/{NAME}@champion", str(tour.folder / "confirmed.csv")]
     tour.run("recalibrate", ["recalibrate", *confirmed, *tour.outputs], r"\S")
     why = ["--force", "--reason", "the plant runs hotter for good"]
-    tour.run("promote_recalibrated", ["promote", NAME, *why, *tour.outputs], r"^(Champion|Verdict|\s*[✓✗-])")
+    tour.run("promote_recalibrated", ["promote", NAME, *why, *tour.outputs], GATES)
 
 
 def notice_reload(tour: Tour, address: str) -> None:
@@ -281,7 +284,7 @@ def notice_reload(tour: Tour, address: str) -> None:
 def roll_back(tour: Tour) -> None:
     tour.chapter("Rolled back", "The plant is cooled down again, and the old threshold is back by one command.")
     why = ["--rollback", "--reason", "the plant was cooled down"]
-    tour.run("roll_back", ["promote", NAME, *why, *tour.outputs], r"^(Champion|Rolled)")
+    tour.run("roll_back", ["promote", NAME, *why, *tour.outputs], r"\S")
 
 
 def end(tour: Tour, seconds: float) -> None:
