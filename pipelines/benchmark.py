@@ -38,6 +38,7 @@ BESIDE = {
     "isolation_forest": "isolation forest",
 }
 SKAB = [f"valve1/{n}" for n in range(16)] + [f"valve2/{n}" for n in range(4)] + [f"other/{n}" for n in range(1, 15)]
+SKAB.remove("other/2")  # whose 105th row is an anomaly already: too little to train on
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ BENCHMARKS = {
         models_of="nsl_kdd",
     ),
     "skab": Benchmark(
-        "SKAB, mean over 34 files",
+        "SKAB, mean over 33 files",
         "detection_skab",
         "AUROC ≥ 0.88, AP ≥ 0.90",
         tuple(("--data.file", file) for file in SKAB),
