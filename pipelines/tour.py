@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ from typing import TYPE_CHECKING
 
 from lit_ae.errors import UserError
 from pipelines.command_line import ROOT, one_line_errors
+from pipelines.results import finished, marks, require_marks, write
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MARK = "tour"
 NAME = "plant"  # of the registered model
 KEY = "LIT_AE_API_KEY"
 VARIANTS = {
@@ -41,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     asked = parser().parse_args(argv)
     began = monotonic()
     with one_line_errors():
+        if asked.write:
+            require_marks(asked.write, MARK)
         tour = Tour(asked.output_dir)
         champion = train_three(tour)
         crown_first(tour, champion)
@@ -55,6 +60,8 @@ def main(argv: list[str] | None = None) -> int:
             notice_reload(tour, address)
             roll_back(tour)
         end(tour, monotonic() - began)
+        if asked.write:
+            write(asked.write, MARK, "\n".join(["```text", *tour.told[1:], "```"]))
     return 0
 
 
@@ -71,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
         default=Path("outputs/tour"),
         help="the tour's own folder, MLflow store included; emptied when it begins (default outputs/tour)",
     )
+    begin, end = marks(MARK)
+    parser.add_argument("--write", type=Path, help=f"put the story between {begin} and {end} of this file")
     return parser
 
 
@@ -98,12 +107,20 @@ class Tour:
         self.environment = {**os.environ, "MLFLOW_TRACKING_URI": self.uri, KEY: "a-key-for-the-tour"}
         self.environment |= {"MLFLOW_EXPERIMENT_NAME": "tour", "PYTHONWARNINGS": "ignore"}
         os.environ.update(self.environment)
+        self.shown = str(folder)
+        self.told: list[str] = []
         self.chapters = 0
+
+    def say(self, text: str) -> None:
+        """Prints, with the folder as it was given, and remembers."""
+        text = text.replace(str(self.folder), self.shown)
+        self.told += text.split("\n")
+        print(text, flush=True)
 
     def chapter(self, title: str, text: str) -> None:
         """Begins a chapter."""
         self.chapters += 1
-        print(f"\n\n{self.chapters}. {title}\n{'-' * (len(title) + 3)}\n{text}", flush=True)
+        self.say(f"\n\n{self.chapters}. {title}\n{'-' * (len(title) + 3)}\n{textwrap.fill(text, 110)}")
 
     def run(self, name: str, words: Sequence[str], shown: str = "", expected: Sequence[int] = (0,)) -> int:
         """Runs ``python -m pipelines.<words>``, and prints the lines of its output that ``shown`` finds.
@@ -113,7 +130,7 @@ class Tour:
         Raises:
             UserError: it ended with another exit code than one of those expected.
         """
-        print(f"\n$ python -m pipelines.{shlex.join(words)}", flush=True)
+        self.say(f"\n$ python -m pipelines.{shlex.join(words)}")
         command = [sys.executable, "-m", f"pipelines.{words[0]}", *words[1:]]
         log = self.folder / f"{name}.log"
         with log.open("w") as kept:
@@ -123,7 +140,7 @@ class Tour:
         lines = log.read_text().splitlines()
         for line in lines:
             if shown and re.search(shown, line):
-                print(f"  {line}", flush=True)
+                self.say(f"  {line}")
         if code not in expected:
             raise UserError(f"pipelines.{words[0]} ended with exit code {code}, see {log}: {(lines or [''])[-1]}")
         return code
@@ -149,8 +166,6 @@ def train_three(tour: Tour) -> str:
 
 def run_called(name: str) -> str:
     """The id of the tour's run of that name."""
-    from pipelines.results import finished
-
     found = finished(name, "tour")
     if found is None:
         raise UserError(f"The run {name} did not end well: see the logs.")
@@ -189,7 +204,7 @@ def compare(tour: Tour) -> None:
 def promote(tour: Tour) -> None:
     tour.chapter("Up against the champion", "Exit code 0: promoted; 1: refused, with the reasons. Both are an answer.")
     code = tour.run("promote", ["promote", NAME, *tour.outputs], GATES, expected=(0, 1))
-    print("  The challenger is champion now." if code == 0 else "  The champion stays.")
+    tour.say("  The challenger is champion now." if code == 0 else "  The champion stays.")
 
 
 @contextmanager
@@ -198,7 +213,7 @@ def served(tour: Tour) -> Iterator[str]:
     tour.chapter("The champion answers", "A server that watches the alias, with an API key and a log of scored rows.")
     words = ["serve", f"models:/{NAME}@champion", "--port", "0", "--poll", "1", "--drain", "0"]
     words += ["--log", str(tour.folder / "log"), *tour.outputs]
-    print(f"\n$ python -m pipelines.{shlex.join(words)} &", flush=True)
+    tour.say(f"\n$ python -m pipelines.{shlex.join(words)} &")
     log = tour.folder / "serve.log"
     with log.open("w") as kept:
         command = [sys.executable, "-m", f"pipelines.{words[0]}", *words[1:]]
@@ -231,10 +246,10 @@ def address_of(server: "subprocess.Popen[bytes]", log: Path) -> str:
 def ask(tour: Tour, address: str) -> None:
     """One row with raised sensors, as a client would send it."""
     body = readings(0, 1, seed=1).to_json(orient="records")
-    print(f"\n$ curl -H 'x-api-key: …' -H 'content-type: application/json' -d @one_row.json {address}/score")
+    tour.say(f"\n$ curl -H 'x-api-key: …' -H 'content-type: application/json' -d @one_row.json {address}/score")
     headers = {"content-type": "application/json", "x-api-key": tour.environment[KEY]}
     with urllib.request.urlopen(urllib.request.Request(f"{address}/score", body.encode(), headers)) as answer:
-        print(f"  {json.dumps(json.load(answer))}")
+        tour.say(f"  {json.dumps(json.load(answer))}")
 
 
 def watch_a_quiet_day(tour: Tour) -> None:
@@ -275,10 +290,10 @@ def recalibrate(tour: Tour) -> None:
 
 def notice_reload(tour: Tour, address: str) -> None:
     """The server has taken up the new champion by itself."""
-    print(f"\n$ curl {address}/version")
+    tour.say(f"\n$ curl {address}/version")
     sleep(3)
     with urllib.request.urlopen(f"{address}/version") as answer:
-        print(f"  {json.dumps(json.load(answer))}")
+        tour.say(f"  {json.dumps(json.load(answer))}")
 
 
 def roll_back(tour: Tour) -> None:
@@ -289,8 +304,8 @@ def roll_back(tour: Tour) -> None:
 
 def end(tour: Tour, seconds: float) -> None:
     tour.chapter("Look at it", f"All of that took {seconds:.0f} s.")
-    print(f"\n  Reports     {tour.folder}/monday_report/report.html and tuesday_report/report.html")
-    print(f"  Every run   mlflow ui --backend-store-uri {tour.uri}")
+    tour.say(f"\n  Reports     {tour.folder}/monday_report/report.html and tuesday_report/report.html")
+    tour.say(f"  Every run   mlflow ui --backend-store-uri {tour.uri}")
 
 
 def readings(normal: int, spiked: int, seed: int) -> "pd.DataFrame":
@@ -308,7 +323,7 @@ def readings(normal: int, spiked: int, seed: int) -> "pd.DataFrame":
 def table(tour: Tour, name: str, frame: "pd.DataFrame") -> None:
     """Writes rows as a user has them."""
     frame.to_csv(tour.folder / name, index=False)
-    print(f"\n  {name}: {len(frame):,} rows")
+    tour.say(f"\n  {name}: {len(frame):,} rows")
 
 
 if __name__ == "__main__":
