@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(VENV)/bin:$(PATH)
 export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
 
-.PHONY: help demo test slow check format ui dashboard clean
+.PHONY: help demo tour test slow check format ui dashboard clean
 .DEFAULT_GOAL := help
 
 help: ## Print this list
@@ -15,6 +15,9 @@ help: ## Print this list
 
 demo: $(INSTALLED) ## Set up and train the default recipe: a convolutional VAE on real digits
 	mlflow run . --env-manager local --experiment-name lit-ae
+
+tour: $(INSTALLED) ## Set up and go through the whole life of a model: train, tune, compare, promote, serve, watch
+	python -m pipelines.tour
 
 test: $(INSTALLED) ## Set up and run the tests, all but the slow ones
 	OMP_NUM_THREADS=1 python -m pytest
