@@ -245,7 +245,7 @@ def address_of(server: "subprocess.Popen[bytes]", log: Path) -> str:
 
 def ask(tour: Tour, address: str) -> None:
     """One row with raised sensors, as a client would send it."""
-    body = readings(0, 1, seed=1).to_json(orient="records")
+    body = readings(0, 1, seed=1, spikes=(3.0, 5.0)).to_json(orient="records")
     tour.say(f"\n$ curl -H 'x-api-key: …' -H 'content-type: application/json' -d @one_row.json {address}/score")
     headers = {"content-type": "application/json", "x-api-key": tour.environment[KEY]}
     with urllib.request.urlopen(urllib.request.Request(f"{address}/score", body.encode(), headers)) as answer:
@@ -308,15 +308,15 @@ def end(tour: Tour, seconds: float) -> None:
     tour.say(f"  Every run   mlflow ui --backend-store-uri {tour.uri}")
 
 
-def readings(normal: int, spiked: int, seed: int) -> "pd.DataFrame":
-    """Made-up readings, normal ones and ones with raised sensors, in no particular order."""
+def readings(normal: int, spiked: int, seed: int, spikes: tuple[float, float] = (1.0, 2.0)) -> "pd.DataFrame":
+    """Made-up readings, normal ones and ones with ten sensors raised so far, in no particular order."""
     import numpy as np
     import pandas as pd
 
     from data.sensor_generator import SENSORS, normal_readings, spiked_readings
 
     rng = np.random.default_rng(seed)
-    rows = np.concatenate([normal_readings(normal, rng), spiked_readings(spiked, rng, 1.0, 2.0)])
+    rows = np.concatenate([normal_readings(normal, rng), spiked_readings(spiked, rng, *spikes)])
     return pd.DataFrame(rng.permutation(rows), columns=[f"sensor_{number:02d}" for number in range(SENSORS)])
 
 
