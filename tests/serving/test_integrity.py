@@ -94,7 +94,9 @@ def test_a_file_that_was_added_is_named(folder):
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.sampled_from("abcd"), st.binary(min_size=1, max_size=20), min_size=1), st.data())
+@given(
+    contents=st.dictionaries(st.sampled_from("abcd"), st.binary(min_size=1, max_size=20), min_size=1), data=st.data()
+)
 def test_any_flipped_byte_is_found(contents, data, tmp_path_factory):
     directory = tmp_path_factory.mktemp("any")
     for name, content in contents.items():

@@ -19,6 +19,7 @@ from tests.serving.conftest import raw_rows
 FILES = {
     "MLmodel",
     "conda.yaml",
+    "data/autoencoder/hashes.json",
     "data/autoencoder/model.json",
     "data/autoencoder/weights.safetensors",
     "input_example.json",

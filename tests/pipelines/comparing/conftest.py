@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from pipelines import compare
 from pipelines.command_line import read
 from pipelines.configuration import configure
-from pipelines.detecting import make_detector
+from pipelines.detecting import make_detector, make_profile
 from pipelines.provenance import log_provenance
 from pipelines.training import open_run, pack
 from tests.pipelines.conftest import Answer
@@ -60,7 +60,8 @@ def made(folder: Path, recipe: dict, *words: str) -> str:
     log_provenance(tracker, line, is_resumed=False)
     tracker.log_metrics({"test/mse": 0.25, "test/psnr": 6.0, "cost/fit_seconds": 2.0}, 1)
     line.model.eval()
-    pack(line.model, line.datamodule, tracker, 1, make_detector(line, line.model, []))
+    detector = make_detector(line, line.model, [])
+    pack(line.model, line.datamodule, tracker, 1, detector, make_profile(detector, line.datamodule))
     assert tracker.finish("FINISHED")
     return tracker.run_id
 
