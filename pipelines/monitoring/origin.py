@@ -16,6 +16,10 @@ from pipelines.tracking import Tracker
 
 REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)[/@](?P<version>[^/@]+)")
 CONFIG = "config.yaml"
+UNMOVED = {
+    *("test/mse", "test/token_accuracy", "test/base_rate", "test/auroc", "test/ap"),
+    *("test/recall_at_false_alarms_0.01", "test/recall_at_false_alarms_0.05"),
+}
 KEPT_TAGS = ("variant", "network", "data", "synthetic")
 
 
@@ -77,6 +81,12 @@ def run_tags(origin: Origin) -> dict[str, str]:
     """What the model's run says of variant and data."""
     run = run_of(origin)
     return {} if run is None else {name: run.data.tags[name] for name in KEPT_TAGS if name in run.data.tags}
+
+
+def unmoved_figures(origin: Origin) -> dict[str, float]:
+    """The test figures of the model's run that follow from its weights and scores, whatever its threshold is."""
+    run = run_of(origin)
+    return {} if run is None else {key: value for key, value in run.data.metrics.items() if key in UNMOVED}
 
 
 def take_config(origin: Origin, tracker: Tracker) -> dict[str, Any]:

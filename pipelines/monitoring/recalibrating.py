@@ -12,7 +12,15 @@ from lit_ae.serving.integrity import seal
 from pipelines.models import INSIDE, fetch_model
 from pipelines.monitoring.intake import Reading
 from pipelines.monitoring.normals import read_normals
-from pipelines.monitoring.origin import Origin, check_registration, origin_of, run_tags, take_config, tell_registered
+from pipelines.monitoring.origin import (
+    Origin,
+    check_registration,
+    origin_of,
+    run_tags,
+    take_config,
+    tell_registered,
+    unmoved_figures,
+)
 from pipelines.monitoring.story import watched_model
 from pipelines.provenance import NOTE, code_version
 from pipelines.recalibrate import Job
@@ -58,7 +66,7 @@ def keep(job: Job, origin: Origin, packed: Path, detector: Detector, renewed: Re
         note = f"{job.model} with the threshold of {renewed.rows:,} recent normal rows of {job.normals}: {detector}."
         tracker.set_tags({**run_tags(origin), **code_version(), NOTE: note, "recalibrated": job.model})
         tracker.log_params({"recalibrated": job.model, "normals": str(job.normals), **take_config(origin, tracker)})
-        tracker.log_metrics({**detector.figures, **figures(renewed)}, 0)
+        tracker.log_metrics({**unmoved_figures(origin), **detector.figures, **figures(renewed)}, 0)
         shutil.copytree(packed, tracker.directory / "model.part")
         (tracker.directory / "model.part").replace(tracker.directory / "model")
         tracker.log_model(tracker.directory / "model")
