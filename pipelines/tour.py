@@ -160,7 +160,7 @@ def train_three(tour: Tour) -> str:
     for variant, options in VARIANTS.items():
         recipe = ["--recipe", "plant_sensors", "--model", variant, "--model.network.hidden", "[]", *options]
         words = ["train", *recipe, "--tracking.run_name", variant, "--tracking.output_dir", tour.outputs[1]]
-        tour.run(f"train_{variant}", words, r"^\s+(auroc|ap|false_alarm_rate)\s")
+        tour.run(f"train_{variant}", words, r"^\s+(model|auroc|ap|false_alarm_rate)\s")
     return run_called("Autoencoder")
 
 
