@@ -198,9 +198,7 @@ def compare(tour: Tour) -> None:
     )
     models = [f"models:/{NAME}@champion", f"models:/{NAME}@challenger"]
     others = [run_called(variant) for variant in list(VARIANTS)[1:]]
-    tour.run(
-        "compare", ["compare", *models, *others, *tour.outputs], r"is best|can't be told| is (better|worse)|^Report"
-    )
+    tour.run("compare", ["compare", *models, *others, *tour.outputs], r"is best by|can't be told|that is real|^Report")
 
 
 def promote(tour: Tour) -> None:
