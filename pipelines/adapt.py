@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from lit_ae.errors import UserError
 from pipelines import recalibrate
+from pipelines.arguments import OneLineParser, check_table
 from pipelines.command_line import one_line_errors
-from pipelines.monitor import OneLineParser, check_table
 
 
 class Schooling(NamedTuple):

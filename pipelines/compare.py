@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from lit_ae.errors import UserError
+from pipelines.arguments import OneLineParser, add_output_dir
 from pipelines.catalogue import Catalogue
 from pipelines.command_line import ROOT, one_line_errors, split_options
 from pipelines.evaluate import data_arguments
@@ -44,14 +45,9 @@ class Question(argparse.Namespace):
     data: list[str]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UserError(f"{message[0].upper()}{message[1:]}: see python -m pipelines.compare --help.")
-
-
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    made = _Parser(
+    made = OneLineParser(
         prog="python -m pipelines.compare",
         usage="python -m pipelines.compare MODEL [MODEL ...] [--filter QUERY] [--baseline MODEL] [--<option> VALUE]",
         description="Judges models on the same test rows and says which differences are real: figures with mean and "
@@ -77,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     add("--level", type=float, default=0.95, help="of the intervals and the verdicts (default 0.95)")
     add("--turns", type=int, default=5, help="how often each model's speed is measured (default 5)")
     add("--run_name", help="of the comparison's own run")
-    add("--output_dir", type=Path, default=Path("outputs"), help="where runs keep their files (default outputs)")
+    add_output_dir(made)
     add("--json", type=Path, help="write the figures to this file too")
     add("--data", metavar="CLASS", help="judge all on these data, with --data.<option> VALUE, not on their own")
     add(

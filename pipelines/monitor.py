@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from lit_ae.errors import UserError
+from pipelines.arguments import INPUTS, OneLineParser, add_table_options, check_table
 from pipelines.command_line import one_line_errors
-from pipelines.score import INPUTS
+from pipelines.models import FORMS
 
 ABOUT = """\
 Compares rows in use with what the model was calibrated on: columns, features, scores, codes and alarms. Says whether
@@ -62,23 +63,6 @@ class Job(argparse.Namespace):
         return found
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """A parser that says in one sentence what is wrong."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UserError(f"{message[0].upper()}{message[1:]}: see {self.prog} --help.")
-
-
-def add_table_options(parser: argparse.ArgumentParser) -> None:
-    """How a table is read, and where runs are kept."""
-    add = parser.add_argument
-    add("--output_dir", type=Path, default=Path("outputs"), help="where runs keep their files (default outputs)")
-    add("--data.delimiter", dest="delimiter", default=",", help="between the fields of a CSV file (default ,)")
-    add("--data.encoding", dest="encoding", default="utf8", help="of a CSV file (default utf8)")
-    add("--data.bad_rows", dest="bad_rows", choices=("refuse", "skip"), default="refuse",
-        help="what is done about lines that can't be read: refuse the table (default), or leave them out")  # fmt: skip
-
-
 def read(argv: list[str]) -> Job:
     """Checks what can be checked without PyTorch.
 
@@ -93,7 +77,7 @@ def read(argv: list[str]) -> Job:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", help="a run's id, models:/<name>@<alias>, models:/<name>/<version>, or a model's folder")
+    add("model", help=FORMS)
     add("--input", type=Path, help=f"the table of rows, in time order: {', '.join(INPUTS)}")
     add("--scored", type=Path, help="what pipelines.score has answered to it; without it the rows are scored now")
     add("--log", type=Path, help="a folder of Parquet files that a server has written, instead of a table")
@@ -127,18 +111,6 @@ def check_paths(job: Job) -> None:
         if not place.is_dir() or not os.access(place, os.W_OK):
             what = "can't be written" if place.is_dir() else "is a file"
             raise UserError(f"--report {job.report} can't be made, as {place} {what}: name another folder.")
-
-
-def check_table(word: str, path: Path) -> None:
-    """Refuses a table that is not there.
-
-    Raises:
-        UserError: naming the word to change.
-    """
-    if not path.name.endswith(INPUTS):
-        raise UserError(f"--{word} {path} has no ending that is known here: it must be one of {', '.join(INPUTS)}.")
-    if not path.is_file():
-        raise UserError(f"There is no file {path}: name a table by --{word}.")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from lit_ae.errors import UserError
+from pipelines.arguments import OneLineParser, add_output_dir
 from pipelines.command_line import one_line_errors
 from pipelines.promoting.policy import DEFAULT, ENVIRONMENTS, Policy, policy_names, read_policy, with_environment
 
@@ -52,18 +53,13 @@ class Job(argparse.Namespace):
         return policy if self.environment is None else with_environment(policy, self.environment)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UserError(f"{message[0].upper()}{message[1:]}: see python -m pipelines.promote --help.")
-
-
 def read(argv: list[str]) -> Job:
     """Checks what can be checked without PyTorch and without a server.
 
     Raises:
         UserError: for a wrong word, or words that make no sense together.
     """
-    parser = _Parser(
+    parser = OneLineParser(
         prog="python -m pipelines.promote",
         description="Judges a version of a registered model against the champion by the gates of a policy, and makes "
         "it the champion if it passes all of them; the champion becomes the previous one. The verdict with its reasons "
@@ -86,7 +82,7 @@ def read(argv: list[str]) -> Job:
     add("--dry_run", action="store_true", help="judge and print; register, record and change nothing")
     add("--unlock", action="store_true", help="take over the lock of a promotion that died")
     add("--experiment", default="lit-ae", help="of the promotion's MLflow run (default lit-ae)")
-    add("--output_dir", type=Path, default=Path("outputs"), help="where runs keep their files (default outputs)")
+    add_output_dir(parser)
     job = parser.parse_args(argv, Job())
     if job.force and not (job.reason or "").strip():
         raise UserError("--force needs a reason that is recorded: write --reason TEXT.")

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from lit_ae.errors import UserError
+from pipelines.arguments import OneLineParser, add_table_options, check_table
 from pipelines.command_line import one_line_errors
-from pipelines.monitor import OneLineParser, add_table_options, check_table
+from pipelines.models import FORMS
 
 
 class Job(argparse.Namespace):
@@ -39,7 +40,7 @@ class Job(argparse.Namespace):
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """The words of every command that renews a model."""
     add = parser.add_argument
-    add("model", help="a run's id, models:/<name>@<alias>, models:/<name>/<version>, or a model's folder")
+    add("model", help=FORMS)
     add("normals", type=Path, help="a table of recent rows that somebody has confirmed as normal, in time order")
     add("--register", help="the name to register under, with the alias challenger; by default the model's own")
     add("--experiment", default="monitoring", help="the MLflow experiment (default monitoring)")

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lit_ae.errors import UserError
+from pipelines.arguments import INPUTS, OneLineParser, add_table_options
 from pipelines.command_line import one_line_errors
+from pipelines.models import FORMS
 
-INPUTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".pq")
 OUTPUTS = (".csv", ".parquet", ".pq")
 
 
@@ -42,18 +43,13 @@ class Job(argparse.Namespace):
         return {name: getattr(self, name) for name in names}
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UserError(f"{message[0].upper()}{message[1:]}: see python -m pipelines.score --help.")
-
-
 def read(argv: list[str]) -> Job:
     """Checks what can be checked without PyTorch.
 
     Raises:
         UserError: for a wrong word, a file that is not there, or an unknown format.
     """
-    parser = _Parser(
+    parser = OneLineParser(
         prog="python -m pipelines.score",
         description="Scores each row of a CSV or Parquet file with a model's detector, at constant memory. The output "
         "has a row for each row of the input: row (its number, from 0), score (higher is worse), p_value, verdict "
@@ -62,22 +58,11 @@ def read(argv: list[str]) -> Job:
         epilog="Columns are found by name; columns that the model does not know are left aside.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "model",
-        help="a run's id, runs:/<run id>/model, models:/<name>@<alias>, models:/<name>/<version>, or a model's folder",
-    )
+    parser.add_argument("model", help=FORMS)
     parser.add_argument("input", type=Path, help=f"the table: {', '.join(INPUTS)}")
     parser.add_argument("output", type=Path, help=f"the answers: {', '.join(OUTPUTS)}")
     parser.add_argument("--reasons", type=int, default=3, help="columns named for each anomaly (default 3)")
-    parser.add_argument(
-        "--output_dir", type=Path, default=Path("outputs"), help="where runs keep their files (default outputs)"
-    )
-    add = parser.add_argument
-    add("--data.delimiter", dest="delimiter", default=",", help="between the fields of a CSV file (default ,)")
-    add("--data.encoding", dest="encoding", default="utf8", help="of a CSV file (default utf8)")
-    add("--data.bad_rows", dest="bad_rows", choices=("refuse", "skip"), default="refuse",
-        help="what is done about lines with too few or too many fields, text among numbers, and infinite numbers: "
-        "refuse the table (default), or leave them out and count them")  # fmt: skip
+    add_table_options(parser)
     job = parser.parse_args(argv, Job())
     check_paths(job)
     return job

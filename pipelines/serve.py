@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from lit_ae.errors import UserError
+from pipelines.arguments import OneLineParser, add_output_dir
 from pipelines.command_line import one_line_errors
 
 KEY_VARIABLE = "LIT_AE_API_KEY"
@@ -55,14 +56,9 @@ class Serving(argparse.Namespace):
     output_dir: Path
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UserError(f"{message[0].upper()}{message[1:]}: see python -m pipelines.serve --help.")
-
-
 def parser() -> argparse.ArgumentParser:
     """The words of the command."""
-    parser = _Parser(
+    parser = OneLineParser(
         prog="python -m pipelines.serve",
         description="Answers POST /score with score, p_value, verdict and reasons of each row (or another output of "
         "the model), and POST /invocations as mlflow models serve does. An alias is watched: when it points to "
@@ -97,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     add("--log", type=Path, help="a folder for Parquet files of what was scored, for pipelines.monitor")
     add("--log_rows", type=int, default=10_000, help="rows of one such file (default 10000)")
     add("--log_seconds", type=float, default=60.0, help="seconds after which rows are written anyway (default 60)")
-    add("--output_dir", type=Path, default=Path("outputs"), help="where runs keep their files (default outputs)")
+    add_output_dir(parser)
     return parser
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from mlflow import MlflowClient
+
 from lit_ae.errors import UserError
 from pipelines.command_line import ROOT, one_line_errors
 from pipelines.results import finished, marks, require_marks, write
@@ -24,7 +26,7 @@ from pipelines.results import finished, marks, require_marks, write
 if TYPE_CHECKING:
     import pandas as pd
 
-MARK = "tour"
+EXPERIMENT = MARK = "tour"
 NAME = "plant"  # of the registered model
 KEY = "LIT_AE_API_KEY"
 VARIANTS = {
@@ -105,8 +107,9 @@ class Tour:
             raise UserError(f"{folder} can't be written ({error.strerror}): choose another --output_dir.") from error
         self.uri = f"sqlite:///{store}"
         self.environment = {**os.environ, "MLFLOW_TRACKING_URI": self.uri, KEY: "a-key-for-the-tour"}
-        self.environment |= {"MLFLOW_EXPERIMENT_NAME": "tour", "PYTHONWARNINGS": "ignore"}
+        self.environment |= {"MLFLOW_EXPERIMENT_NAME": EXPERIMENT, "PYTHONWARNINGS": "ignore"}
         os.environ.update(self.environment)
+        MlflowClient(self.uri).create_experiment(EXPERIMENT, artifact_location=str(self.folder / "artifacts"))
         self.shown = str(folder)
         self.told: list[str] = []
         self.chapters = 0
@@ -166,7 +169,7 @@ def train_three(tour: Tour) -> str:
 
 def run_called(name: str) -> str:
     """The id of the tour's run of that name."""
-    found = finished(name, "tour")
+    found = finished(name, EXPERIMENT)
     if found is None:
         raise UserError(f"The run {name} did not end well: see the logs.")
     return str(found.info.run_id)

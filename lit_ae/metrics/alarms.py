@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import beta
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from lit_ae.metrics.ranking import Booleans, Floats, Integers
@@ -28,10 +28,15 @@ def alarm_figures(alarm: Booleans, anomaly: Booleans) -> dict[str, float]:
     return figures
 
 
-def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a proportion (Clopper and Pearson 1934), for trials that are independent."""
-    interval = binomtest(successes, trials).proportion_ci(confidence, method="exact")
-    return float(interval.low), float(interval.high)
+def clopper_pearson(successes: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact interval of a proportion (Clopper and Pearson 1934), for trials that are independent.
+
+    Both counts may be fractions, such as those of rows that are worth fewer independent ones.
+    """
+    outside = (1 - confidence) / 2
+    low = 0.0 if successes <= 0 else float(beta.ppf(outside, successes, trials - successes + 1))
+    high = 1.0 if successes >= trials else float(beta.ppf(1 - outside, successes + 1, trials - successes))
+    return low, high
 
 
 def family_figures(

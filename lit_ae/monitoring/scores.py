@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lit_ae.metrics.alarms import clopper_pearson
 from lit_ae.monitoring.features import Difference, ks_p_value
 from lit_ae.monitoring.profile import Profile
 from lit_ae.monitoring.ranks import strangeness
@@ -54,13 +55,4 @@ def alarms_of(tally: Tally, profile: Profile) -> Alarms:
     block = profile.promise.block_rows
     rows, alarms = max(1, tally.scored // block), tally.alarms / block
     more = betabinom.sf(np.ceil(alarms) - 1, rows, *profile.promise.law)
-    return Alarms(tally.alarms / max(1, tally.scored), share_interval(alarms, rows), float(more))
-
-
-def share_interval(count: float, rows: float) -> tuple[float, float]:
-    """Between which two a share lies with 95 % where ``count`` of ``rows`` rows have it (Clopper & Pearson 1934)."""
-    from scipy.stats import beta
-
-    low = 0.0 if count <= 0 else float(beta.ppf(0.025, count, rows - count + 1))
-    high = 1.0 if count >= rows else float(beta.ppf(0.975, count + 1, rows - count))
-    return low, high
+    return Alarms(tally.alarms / max(1, tally.scored), clopper_pearson(alarms, rows), float(more))

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lit_ae.errors import UserError
+from lit_ae.metrics.alarms import clopper_pearson
 from lit_ae.monitoring.profile import Promise
-from lit_ae.monitoring.scores import share_interval
 from pipelines.monitoring.intake import Reading, require_columns
 
 LEVEL = 0.01
@@ -83,7 +83,7 @@ class Labels:
         return Realised(
             count,
             false,
-            share_interval(alarms, worth),
+            clopper_pearson(alarms, worth),
             int(found.sum()),
             int((self._alarm & found).sum()),
             bool(count and more <= LEVEL),

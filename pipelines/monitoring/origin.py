@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import yaml
 from mlflow.entities import Run
 
-from pipelines.artifacts import download
+from pipelines.command_line import local_file
 from pipelines.models import INSIDE, RUN_ID, fetch_model
 from pipelines.registry import CHALLENGER, answering, check_name, register, version_of
 from pipelines.store import connect, find_run, tracking_uri
@@ -105,8 +105,7 @@ def config_of(run_id: str, output_dir: Path) -> Path:
     Raises:
         UserError: it has none.
     """
-    local = output_dir / run_id / CONFIG
-    return local if local.is_file() else download(run_id, CONFIG)
+    return local_file(f"runs:/{run_id}/{CONFIG}", output_dir)
 
 
 def tell_registered(origin: Origin, run_id: str) -> None:

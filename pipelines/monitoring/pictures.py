@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from lit_ae.metrics.alarms import clopper_pearson
 from lit_ae.monitoring.features import Feature
-from lit_ae.monitoring.scores import TAIL, share_interval
+from lit_ae.monitoring.scores import TAIL
 from lit_ae.monitoring.tally import CELLS, Stretch
 from lit_ae.monitoring.watch import Findings, Look
 from pipelines.drawing import BLUE, GREY, LEGEND, ORANGE, PALE, RED, name_axes, new_figure
@@ -59,7 +60,7 @@ def timeline(report: Report) -> str:
 def _alarm_rates(panel: Axes, stretches: list[Stretch], report: Report) -> None:
     rows, block = [one.first for one in stretches], report.profile.promise.block_rows
     rates = [one.alarms / one.scored for one in stretches]
-    bounds = np.array([share_interval(one.alarms / block, max(1.0, one.scored / block)) for one in stretches])
+    bounds = np.array([clopper_pearson(one.alarms / block, max(1.0, one.scored / block)) for one in stretches])
     low, high = report.profile.promise.interval
     panel.axhspan(low, high, color=PALE, label="promised (95 %)")
     if stretches:

@@ -15,27 +15,14 @@ import pytest
 import yaml
 from mlflow.server import get_app_client
 
+from tests.pipelines import helpers
 from tests.pipelines.helpers import ROOT
 from tests.postgresql import free_port, postgresql, programs
 
 DEPLOY = ROOT / "deploy"
 USERS = ("trainer", "scorer")
 SECRETS = ("superuser", "mlflow", "studies", "admin", "forms", "api_key", *USERS)
-SENSORS = {
-    "seed_everything": 0,
-    "trainer": {"max_epochs": 2, "accelerator": "cpu"},
-    "model": {
-        "class_path": "lit_ae.variants.Autoencoder",
-        "init_args": {
-            "latent_dim": 6,
-            "network": {"class_path": "lit_ae.networks.MLP", "init_args": {"hidden": [16]}},
-        },
-    },
-    "data": {"class_path": "data.Sensors", "init_args": {"fit_rows": 800, "batch_size": 100, "spikes": [2.0, 4.0]}},
-    "evaluation": {"bootstrap": 0, "baseline_rows": 0, "probe_rows": 0, "information_rows": 0},
-    "detection": {"alpha": 0.05, "scores": ["reconstruction_error"]},
-    "tracking": {"pictures_every": 0},
-}
+SENSORS = {**helpers.SENSORS, "seed_everything": 0, "trainer": {"max_epochs": 2, "accelerator": "cpu"}}
 STUDY = {"recipe": "sensors.yaml", "space": {"model.latent_dim": {"int": [2, 8]}}, "objectives": "val/loss"}
 LENIENT = {
     "first": {"false_alarms": {"excess": 5.0}, "size": {}},

@@ -23,7 +23,7 @@ from pipelines.models import INSIDE
 from pipelines.registry import register
 from pipelines.train import train
 from pipelines.tuning.command import read as read_study
-from tests.pipelines.conftest import Answer, database_template  # noqa: F401 - a fixture
+from tests.pipelines.conftest import Answer, answered, database_template  # noqa: F401 - a fixture
 
 
 def without_profile(life) -> None:
@@ -100,12 +100,7 @@ def told(life, capsys) -> Callable[..., Answer]:
     """A command in this process: ``told(monitor, MODEL, "--input", "in.csv")``."""
 
     def command(module, *words: object) -> Answer:
-        capsys.readouterr()
-        try:
-            code = module.main([str(word) for word in words])
-        except SystemExit as end:
-            code = end.code
-        return Answer(code, *capsys.readouterr())
+        return answered(module.main, words, capsys)
 
     return command
 

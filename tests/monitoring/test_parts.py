@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lit_ae.detection.calibration import Calibration
+from lit_ae.metrics.alarms import clopper_pearson
 from lit_ae.monitoring.features import Feature
 from lit_ae.monitoring.latent import LatentProfile
 from lit_ae.monitoring.profile import Promise, in_time
 from lit_ae.monitoring.ranks import FURTHEST, Ranks, rank_of, strangeness
-from lit_ae.monitoring.scores import share_interval
 from lit_ae.monitoring.stream import Stream
 from lit_ae.monitoring.tally import LINES, Piece, Tally, Timeline
 from lit_ae.monitoring.watch import significant
@@ -183,9 +183,9 @@ def test_the_promise_holds_the_realised_rate():
 
 def test_the_interval_of_a_share_is_clopper_and_pearsons():
     exact = stats.binomtest(7, 100).proportion_ci(method="exact")
-    assert share_interval(7, 100) == pytest.approx((exact.low, exact.high))
-    assert share_interval(0, 50)[0] == 0.0
-    assert share_interval(50, 50)[1] == 1.0
+    assert clopper_pearson(7, 100) == pytest.approx((exact.low, exact.high))
+    assert clopper_pearson(0, 50)[0] == 0.0
+    assert clopper_pearson(50, 50)[1] == 1.0
 
 
 def test_a_timeline_keeps_everything_in_few_stretches(rng):

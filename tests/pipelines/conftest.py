@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +75,16 @@ class Answer(NamedTuple):
     code: int
     out: str
     err: str
+
+
+def answered(main: Callable[[list[str]], int], words: Iterable[object], capsys) -> Answer:
+    """What a command answers to these words, in this process."""
+    capsys.readouterr()
+    try:
+        code = main([str(word) for word in words])
+    except SystemExit as end:
+        code = end.code
+    return Answer(code, *capsys.readouterr())
 
 
 @pytest.fixture

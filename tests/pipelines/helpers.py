@@ -27,6 +27,20 @@ SMALL = {
     "evaluation": {"nll_samples": 0, "probe_rows": 0},
     "tracking": {"pictures_every": 0},
 }
+SENSORS = {
+    "trainer": {"max_epochs": 4, "accelerator": "cpu"},
+    "model": {
+        "class_path": "lit_ae.variants.Autoencoder",
+        "init_args": {
+            "latent_dim": 6,
+            "network": {"class_path": "lit_ae.networks.MLP", "init_args": {"hidden": [16]}},
+        },
+    },
+    "data": {"class_path": "data.Sensors", "init_args": {"fit_rows": 800, "batch_size": 100, "spikes": [2.0, 4.0]}},
+    "evaluation": {"bootstrap": 0, "baseline_rows": 0, "probe_rows": 0, "information_rows": 0},
+    "detection": {"alpha": 0.05, "scores": ["reconstruction_error"]},
+    "tracking": {"pictures_every": 0},
+}
 
 
 class Server:

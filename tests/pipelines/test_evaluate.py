@@ -9,7 +9,7 @@ from lit_ae.errors import UserError
 from pipelines import evaluate
 from pipelines.evaluating import SeenBy, check_fit
 from pipelines.models import INSIDE, fetch_model
-from tests.pipelines.conftest import Answer
+from tests.pipelines.conftest import Answer, answered
 
 SENSORS = {
     "trainer": {"max_epochs": 2, "accelerator": "cpu"},
@@ -32,12 +32,7 @@ def judge(store, capsys):
     """Evaluates in this process."""
 
     def judged(*words: object) -> Answer:
-        capsys.readouterr()
-        try:
-            code = evaluate.main([str(word) for word in words])
-        except SystemExit as end:
-            code = end.code
-        return Answer(code, *capsys.readouterr())
+        return answered(evaluate.main, words, capsys)
 
     return judged
 

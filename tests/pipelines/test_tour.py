@@ -30,6 +30,8 @@ def test_a_command_that_fails_ends_it_with_the_last_line(tmp_path, monkeypatch, 
     going = tour.Tour(tmp_path / "tour")
     with pytest.raises(UserError, match=r"pipelines\.score ended with exit code 2, see .*: lit-ae: There is no file"):
         going.run("score", ["score", "no_model", "absent.csv", "out.csv"])
+    experiment = MlflowClient(going.uri).get_experiment_by_name("tour")
+    assert experiment.artifact_location == str(tmp_path / "tour" / "artifacts")  # all of it goes with its folder
     assert "$ python -m pipelines.score no_model absent.csv out.csv" in capsys.readouterr().out
 
 

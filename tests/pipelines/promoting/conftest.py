@@ -12,23 +12,9 @@ from mlflow import MlflowClient
 from pipelines import promote
 from pipelines.command_line import run
 from pipelines.train import train
-from tests.pipelines.conftest import Answer
-from tests.pipelines.helpers import SMALL
+from tests.pipelines.conftest import Answer, answered
+from tests.pipelines.helpers import SENSORS, SMALL
 
-SENSORS = {
-    "trainer": {"max_epochs": 4, "accelerator": "cpu"},
-    "model": {
-        "class_path": "lit_ae.variants.Autoencoder",
-        "init_args": {
-            "latent_dim": 6,
-            "network": {"class_path": "lit_ae.networks.MLP", "init_args": {"hidden": [16]}},
-        },
-    },
-    "data": {"class_path": "data.Sensors", "init_args": {"fit_rows": 800, "batch_size": 100, "spikes": [2.0, 4.0]}},
-    "evaluation": {"bootstrap": 0, "baseline_rows": 0, "probe_rows": 0, "information_rows": 0},
-    "detection": {"alpha": 0.05, "scores": ["reconstruction_error"]},
-    "tracking": {"pictures_every": 0},
-}
 LENIENT = {
     "challenger": {
         "test": {"margin": 0.5, "resamples": 20},
@@ -89,11 +75,6 @@ def put_up(capsys) -> Callable[..., Answer]:
     """Promotes in this process: ``put_up("digits", "--version", 3)``."""
 
     def promoted(*words: object) -> Answer:
-        capsys.readouterr()
-        try:
-            code = promote.main([str(word) for word in words])
-        except SystemExit as end:
-            code = end.code
-        return Answer(code, *capsys.readouterr())
+        return answered(promote.main, words, capsys)
 
     return promoted
