@@ -213,7 +213,7 @@ def codes(series: pd.Series, column: Column) -> NDArray[np.float64]:
 def _decoded(values: NDArray[np.float64], column: Column) -> Any:
     if column.kind == "numeric":
         return values
-    names = np.array([*(None if name == MISSING else name for name in column.categories), UNSEEN], dtype=object)
+    names = np.array([*(None if name == MISSING else name for name in column.categories), UNSEEN, None], dtype=object)
     return names[np.nan_to_num(values, nan=len(names) - 1).astype(int)]
 
 

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from lit_ae.errors import UserError
+from lit_ae.serving.integrity import verify_package
 
 INSIDE = Path("data") / "autoencoder"  # where a packed model keeps its own files
 RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -22,7 +23,7 @@ def fetch_model(address: str, output_dir: Path = Path("outputs"), scratch: Path 
         scratch: where a folder is made for what is fetched; by default among the temporary files.
 
     Raises:
-        UserError: there is no such model, it is none of ours, or the server does not answer.
+        UserError: there is no such model, it is none of ours or not as it was packed, or the server does not answer.
     """
     folder = Path(address)
     if RUN_ID.fullmatch(address):
@@ -34,6 +35,7 @@ def fetch_model(address: str, output_dir: Path = Path("outputs"), scratch: Path 
         raise UserError(f"There is no model {address}: give {FORMS}.")
     if not (folder / INSIDE).is_dir():
         raise UserError(f"{address} is no model of lit-ae: it lacks {INSIDE}.")
+    verify_package(folder)
     return folder / INSIDE
 
 

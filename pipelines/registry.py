@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from mlflow import MlflowClient
@@ -16,12 +17,16 @@ from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 
 from lit_ae.errors import UserError
+from pipelines.command_line import read_yaml
+from pipelines.models import RUN_ID
 from pipelines.store import find_run, is_not_there, tracking_uri, what_to_do, without_password
 from pipelines.values import closest
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 MOVE_TAG = "lit_ae.move"
 REGISTRATION_SECONDS = 30
+REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)[/@](?P<version>[^/@]+)")
+LOGGED = re.compile(r"models:/(?P<model_id>m-[0-9a-f]+)")
 
 
 class Standing(NamedTuple):
@@ -30,6 +35,20 @@ class Standing(NamedTuple):
     champion: str | None
     challenger: str | None
     previous: str | None
+
+
+class Origin(NamedTuple):
+    """Where a model comes from.
+
+    Attributes:
+        run_id: of the run that packed it; None where nobody knows.
+        name: that it is, or what is made of it will be, registered under; None for none.
+        version: its number there.
+    """
+
+    run_id: str | None
+    name: str | None = None
+    version: str | None = None
 
 
 @contextmanager
@@ -75,13 +94,10 @@ def standing(client: MlflowClient, name: str) -> Standing:
 @answering()
 def is_registered(client: MlflowClient, name: str) -> bool:
     """Whether there is a registered model of that name."""
-    try:
+    with _absent_is_fine():
         client.get_registered_model(name)
-    except MlflowException as error:
-        if not is_not_there(error):
-            raise
-        return False
-    return True
+        return True
+    return False
 
 
 @answering()
@@ -99,6 +115,42 @@ def version_of(client: MlflowClient, name: str, version: str) -> ModelVersion:
         if not is_not_there(error):
             raise
         raise UserError(_unknown_version(client, name, version)) from error
+
+
+@answering()
+def origin_of(client: MlflowClient, address: str) -> Origin:
+    """Where the model at an address (see :data:`pipelines.models.FORMS`) comes from.
+
+    A folder's run is the one that its MLmodel file names, or the one in whose folder it lies, if the store has it.
+
+    Raises:
+        UserError: there is no such registered model, version or alias.
+    """
+    if address.startswith("runs:/") or RUN_ID.fullmatch(address):
+        found = RUN_ID.match(address.removeprefix("runs:/"))
+        return Origin(found[0] if found else None)
+    if found := LOGGED.fullmatch(address):
+        return Origin(_run_of_logged(client, found["model_id"]))
+    if found := REGISTERED.fullmatch(address):
+        version = version_of(client, found["name"], found["version"])
+        return Origin(version.run_id or None, found["name"], str(version.version))
+    return Origin(_run_of_folder(client, Path(address)))
+
+
+def _run_of_logged(client: MlflowClient, model_id: str) -> str | None:
+    with _absent_is_fine():
+        run_id: str | None = client.get_logged_model(model_id).source_run_id
+        return run_id
+    return None
+
+
+def _run_of_folder(client: MlflowClient, folder: Path) -> str | None:
+    described = folder / "MLmodel"
+    named = read_yaml(described).get("run_id") if described.is_file() else None
+    run_id = named or folder.absolute().parent.name
+    with _absent_is_fine():
+        return str(client.get_run(run_id).info.run_id) if RUN_ID.fullmatch(run_id) else None
+    return None
 
 
 @answering()
@@ -169,6 +221,15 @@ def mend(client: MlflowClient, name: str) -> None:
         if now.challenger == move["to"]:
             client.delete_registered_model_alias(name, CHALLENGER)
     client.delete_registered_model_tag(name, MOVE_TAG)
+
+
+@contextmanager
+def _absent_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        if not is_not_there(error):
+            raise
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from lit_ae.module import LitAutoencoder
 from lit_ae.monitoring.profile import Profile
 from lit_ae.serving import scorer
 from lit_ae.serving.files import save
+from lit_ae.serving.integrity import seal_package
 from lit_ae.spec import DataSpec
 
 REQUIREMENTS = ("mlflow", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "pandas", "safetensors")
@@ -57,6 +58,7 @@ def package(
             pip_requirements=requirements(model.spec),
             metadata=metadata,
         )
+        seal_package(new)
 
 
 def signature(spec: DataSpec, output: str) -> ModelSignature:

@@ -16,6 +16,7 @@ from lit_ae.metrics.reconstruction import reconstruction_errors
 from lit_ae.module import LitAutoencoder
 from lit_ae.serving.files import load, load_detector
 from lit_ae.serving.frames import Frame, read_frame
+from lit_ae.serving.integrity import verify_package
 from lit_ae.serving.verdicts import verdicts
 
 OUTPUTS = ("reconstruction", "latent", "error", "sample", "verdict")
@@ -64,7 +65,8 @@ class Scorer:
         """Itself, with the model on that device; answers are given on the CPU.
 
         Raises:
-            UserError: there is a detector, which judges on the CPU.
+            UserError: there is a detector. It judges on the CPU, where its threshold was set: another processor rounds
+                otherwise, and its promise is one of these very scores.
         """
         if self.detector is not None and torch.device(device).type != "cpu":
             raise UserError(f"The model has a detector, which judges on the CPU: ask for that instead of {device}.")
@@ -116,7 +118,7 @@ class Scorer:
             if spec.schema is not None:
                 return read_frame(model_input, spec, spec.schema)
             if spec.tokenizer is not None:
-                return Frame(spec.tokenizer.encode(np.asarray(model_input, dtype=object).ravel().tolist()), None)
+                return Frame(spec.tokenizer.encode(_strings(model_input)), None)
             return Frame(self._checked(torch.as_tensor(model_input).float()), None)
         except UserError as mistake:
             raise _refusal(str(mistake)) from mistake
@@ -158,7 +160,20 @@ class Scorer:
         return self._rows(self.model.spec.preprocessing.invert(drawn))
 
 
+def _strings(rows: Any) -> list[Any]:
+    """A list or a column of strings as a list.
+
+    Raises:
+        UserError: there are several columns.
+    """
+    table = np.atleast_1d(np.asarray(rows, dtype=object))
+    if table.size != len(table):
+        raise UserError(f"The model takes one column of strings, not {table.size // len(table)}: give it that alone.")
+    return table.ravel().tolist()
+
+
 def _load_pyfunc(path: str) -> Scorer:
+    verify_package(Path(path).parents[1])
     model = load(Path(path))
     return Scorer(model, load_detector(Path(path), model))
 

@@ -15,12 +15,10 @@ from pipelines.command_line import local_file, read_yaml
 from pipelines.compare import Question
 from pipelines.delivery import summary
 from pipelines.models import RUN_ID, fetch_model
-from pipelines.registry import answering, model_of, version_of
+from pipelines.registry import answering, model_of, origin_of
 from pipelines.store import find_run, tracking_uri, without_password
 from pipelines.values import closest
 
-REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)[/@](?P<version>[^/@]+)")
-LOGGED = re.compile(r"models:/(?P<model_id>m-[0-9a-f]+)")
 NOT_ABOUT_THE_MODEL = ("seed_everything", "tracking", "evaluation", "config")
 OF_THE_MACHINE = ("root", "seed")  # options of the data that change no row
 MOST_RUNS = 200
@@ -96,32 +94,13 @@ def contestant(address: str, client: MlflowClient, output_dir: Path) -> Contesta
     Raises:
         UserError: nothing is there, or it has no model.
     """
-    run_id = run_of(address, client)
+    run_id = origin_of(client, address).run_id
     of_run = re.fullmatch(r"runs:/([0-9a-f]{32})/model/?", address) or RUN_ID.fullmatch(address)
     run = find_run(client, tracking_uri(), run_id) if run_id else None
     if of_run and run_id and not (output_dir / run_id / "model").is_dir():
         model_of(client, run_id)
     folder = fetch_model(str(run_id) if of_run else address, output_dir)
     return Contestant(address, folder, run, config_of(run, output_dir), stands_alone=not of_run)
-
-
-def run_of(address: str, client: MlflowClient) -> str | None:
-    """The id of the run that a model comes from; None where nobody knows it.
-
-    Raises:
-        UserError: there is no such registered model, version or alias.
-    """
-    if RUN_ID.fullmatch(address):
-        return address
-    if found := re.match(r"runs:/([0-9a-f]{32})\b", address):
-        return found[1]
-    with answering():
-        if found := LOGGED.fullmatch(address):
-            return client.get_logged_model(found["model_id"]).source_run_id
-        if found := REGISTERED.fullmatch(address):
-            return version_of(client, found["name"], found["version"]).run_id or None
-    beside = Path(address).absolute().parent.name
-    return beside if RUN_ID.fullmatch(beside) else None
 
 
 def config_of(run: Run | None, output_dir: Path) -> dict[str, Any] | None:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-from lit_ae.metrics.ranking import Booleans, Floats, Integers
+from lit_ae.metrics.ranked import auroc, average_precision, dense_ranks
+from lit_ae.metrics.ranking import Booleans, Integers
 from lit_ae.metrics.reconstruction import error_name
 from lit_ae.paired_bootstrap import Figure
 from lit_ae.spec import DataSpec
@@ -75,7 +75,7 @@ def detection_measures(scored: Booleans, labels: Labels) -> list[Measure]:
 
     def ranks(one: Judged) -> NDArray:
         assert one.said is not None
-        return dense_ranks(one.said.score, one.scored, scored)
+        return dense_ranks(one.said.score[scored[one.scored]])
 
     def alarms(one: Judged) -> NDArray:
         assert one.said is not None
@@ -93,11 +93,6 @@ def detection_measures(scored: Booleans, labels: Labels) -> list[Measure]:
     ]
 
 
-def dense_ranks(score: Floats, own: Booleans | None, scored: Booleans) -> Integers:
-    """The place of each score among the different ones, from 0, for the rows that all detectors score ``(N,)``."""
-    return rankdata(score[scored[own]], method="dense").astype(np.int64) - 1
-
-
 def mean(truth: NDArray, values: NDArray) -> float:
     """The mean of the rows' values."""
     return float(values.mean())
@@ -111,29 +106,3 @@ def recall(anomaly: Booleans, alarm: Booleans) -> float:
 def false_alarm_rate(anomaly: Booleans, alarm: Booleans) -> float:
     """The share of normal rows with an alarm."""
     return float(alarm[~anomaly].mean()) if not anomaly.all() else np.nan
-
-
-def auroc(anomaly: Booleans, rank: Integers) -> float:
-    """The area under the ROC curve of scores given by their ranks from 0: sorted once, counted in every draw."""
-    found, false = _counts(anomaly, rank)
-    if not found.sum() or not false.sum():
-        return np.nan
-    below = np.cumsum(false) - false / 2
-    return float(found @ below / (found.sum() * false.sum()))
-
-
-def average_precision(anomaly: Booleans, rank: Integers) -> float:
-    """The average precision of scores given by their ranks from 0."""
-    found, false = (counts[::-1] for counts in _counts(anomaly, rank))
-    if not found.sum():
-        return np.nan
-    alarms = np.cumsum(found + false)
-    return float(found @ (np.cumsum(found) / np.maximum(alarms, 1)) / found.sum())
-
-
-def _counts(anomaly: Booleans, rank: Integers) -> tuple[Floats, Floats]:
-    """Anomalous and normal rows at each rank."""
-    size = int(rank.max()) + 1
-    both = np.bincount(rank, minlength=size)
-    found = np.bincount(rank[anomaly], minlength=size)
-    return found.astype(float), (both - found).astype(float)

@@ -19,9 +19,9 @@ from lit_ae.module import LitAutoencoder
 from lit_ae.serving.files import load, load_detector
 from pipelines.comparing.contestants import Contestant
 from pipelines.evaluate import section_argument
-from pipelines.evaluating import SeenBy, check_fit, configured
 from pipelines.judging.anomalies import Labels, Said
 from pipelines.judging.detection import opinion
+from pipelines.seen import SeenBy, check_fit, configured
 
 SHOWN = 12  # test rows whose reconstructions are kept for the pictures
 

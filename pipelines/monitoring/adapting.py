@@ -23,9 +23,11 @@ from pipelines.configuration import CommandLine, configure
 from pipelines.detecting import make_profile, train_beside
 from pipelines.monitoring.intake import Reading
 from pipelines.monitoring.normals import read_normals
-from pipelines.monitoring.origin import Origin, check_registration, config_of, origin_of, tell_registered
+from pipelines.monitoring.origin import check_registration, config_of, tell_registered
 from pipelines.monitoring.story import watched_model
 from pipelines.provenance import log_provenance
+from pipelines.registry import Origin, origin_of
+from pipelines.store import connect, tracking_uri
 from pipelines.terminal import keep_quiet
 from pipelines.tracking import Status, Tracker
 from pipelines.training import chosen_callbacks, fit, judge, keep_checkpoints
@@ -42,7 +44,7 @@ def adapt(job: Job) -> int:
     """
     keep_quiet()
     detector, _ = watched_model(job.model, job.output_dir)
-    origin = check_registration(origin_of(job.model, job.output_dir), job.register)
+    origin = check_registration(origin_of(connect(tracking_uri()), job.model), job.register)
     reading = Reading(job.delimiter, job.encoding, job.bad_rows)
     recent = by_role(read_normals(job.normals, reading, detector.model.spec), str(job.normals))
     stop = StopBetweenSteps()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lit_ae.monitoring.decision import Action
-from pipelines.monitoring.origin import Origin
+from pipelines.registry import Origin
 
 NORMALS = "CONFIRMED_NORMALS.csv"
 STUDY = "retrain"

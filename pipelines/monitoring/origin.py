@@ -1,56 +1,22 @@
-"""Where a model comes from, and where what is made of it goes: the run that packed it, and its registered name."""
+"""What a renewed model takes over from the run of the old one, and the name that it is registered under."""
 
-import re
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import yaml
 from mlflow.entities import Run
 
 from pipelines.command_line import local_file
-from pipelines.models import INSIDE, RUN_ID, fetch_model
-from pipelines.registry import CHALLENGER, answering, check_name, register, version_of
+from pipelines.registry import CHALLENGER, Origin, answering, check_name, register
 from pipelines.store import connect, find_run, tracking_uri
 from pipelines.tracking import Tracker
 
-REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)[/@](?P<version>[^/@]+)")
 CONFIG = "config.yaml"
 UNMOVED = {
     *("test/mse", "test/token_accuracy", "test/base_rate", "test/auroc", "test/ap"),
     *("test/recall_at_false_alarms_0.01", "test/recall_at_false_alarms_0.05"),
 }
 KEPT_TAGS = ("variant", "network", "data", "synthetic")
-
-
-class Origin(NamedTuple):
-    """Where a model comes from.
-
-    Attributes:
-        run_id: of the run that packed it; None where nobody knows.
-        name: that it is, or what is made of it will be, registered under; None for none.
-        version: its number there.
-    """
-
-    run_id: str | None
-    name: str | None = None
-    version: str | None = None
-
-
-def origin_of(address: str, output_dir: Path) -> Origin:
-    """The origin of a model by its address.
-
-    Raises:
-        UserError: there is no such registered model, or its server does not answer.
-    """
-    if found := REGISTERED.fullmatch(address):
-        with answering():
-            version = version_of(connect(tracking_uri()), found["name"], found["version"])
-            return Origin(version.run_id or None, found["name"], str(version.version))
-    if runs := RUN_ID.findall(address):
-        return Origin(runs[-1])
-    packed = fetch_model(address, output_dir).parents[len(INSIDE.parts) - 1]
-    return Origin(yaml.safe_load((packed / "MLmodel").read_text()).get("run_id"))
 
 
 def check_registration(origin: Origin, wanted: str | None) -> Origin:

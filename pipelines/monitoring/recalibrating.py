@@ -12,18 +12,12 @@ from lit_ae.serving.integrity import seal
 from pipelines.models import INSIDE, fetch_model
 from pipelines.monitoring.intake import Reading
 from pipelines.monitoring.normals import read_normals
-from pipelines.monitoring.origin import (
-    Origin,
-    check_registration,
-    origin_of,
-    run_tags,
-    take_config,
-    tell_registered,
-    unmoved_figures,
-)
+from pipelines.monitoring.origin import check_registration, run_tags, take_config, tell_registered, unmoved_figures
 from pipelines.monitoring.story import watched_model
 from pipelines.provenance import NOTE, code_version
 from pipelines.recalibrate import Job
+from pipelines.registry import Origin, origin_of
+from pipelines.store import connect, tracking_uri
 from pipelines.terminal import keep_quiet
 from pipelines.tracking import Tracker
 
@@ -36,7 +30,7 @@ def recalibrate_model(job: Job) -> int:
     """
     keep_quiet()
     detector, profile = watched_model(job.model, job.output_dir)
-    origin = check_registration(origin_of(job.model, job.output_dir), job.register)
+    origin = check_registration(origin_of(connect(tracking_uri()), job.model), job.register)
     recent = read_normals(job.normals, Reading(job.delimiter, job.encoding, job.bad_rows), detector.model.spec)
     renewed = recalibrate(detector, recent, job.alpha)
     fresh = Profile.calibrated(detector, recent)._replace(features=profile.features, latent=profile.latent)

@@ -17,9 +17,10 @@ from pipelines.monitoring.intake import Reading, TableIntake
 from pipelines.monitoring.labels import Labels
 from pipelines.monitoring.log import LogIntake
 from pipelines.monitoring.next_step import next_step
-from pipelines.monitoring.origin import Origin, origin_of
 from pipelines.monitoring.report import Report, Seen, figures_of, write_report
 from pipelines.provenance import NOTE, code_version
+from pipelines.registry import Origin, origin_of
+from pipelines.store import connect, tracking_uri
 from pipelines.terminal import keep_quiet
 from pipelines.tracking import Tracker
 
@@ -34,7 +35,7 @@ def monitor(job: Job) -> int:
     detector, profile = watched_model(job.model, job.output_dir)
     reading = Reading(job.delimiter, job.encoding, job.bad_rows)
     labels = None if job.labels is None else Labels(job.labels, reading)
-    origin = origin_of(job.model, job.output_dir)
+    origin = origin_of(connect(tracking_uri()), job.model)
     seen = look(intake_of(job, detector, reading, origin), profile, labels)
     decision = decide(seen.findings.evidence)
     command = next_step(decision.action, job.model, origin, job.output_dir)

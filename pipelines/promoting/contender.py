@@ -13,6 +13,7 @@ from lit_ae.module import LitAutoencoder
 from lit_ae.serving.files import load, load_detector
 from lit_ae.serving.scorer import Scorer
 from pipelines.models import fetch_model
+from pipelines.registry import origin_of
 from pipelines.store import find_run, tracking_uri
 
 
@@ -52,17 +53,18 @@ class Contender:
         return Scorer(self.model, self.detector)
 
 
-def fetch(client: MlflowClient, address: str, version: str | None, run_id: str | None, scratch: Path) -> Contender:
+def fetch(client: MlflowClient, address: str, scratch: Path) -> Contender:
     """A contender by its address, its files in a folder of their own below ``scratch``.
 
     Raises:
         UserError: there is no such model, it is none of ours or not whole, or it comes from no run.
     """
-    if not run_id:
+    origin = origin_of(client, address)
+    if origin.run_id is None:
         raise UserError(
             f"{address} comes from no run, so nobody knows what it was trained on: train it by this project."
         )
-    run = find_run(client, tracking_uri(), run_id)
+    run = find_run(client, tracking_uri(), origin.run_id)
     inside = fetch_model(address, scratch=scratch)
     model = load(inside)
-    return Contender(address, version, run, inside, model, load_detector(inside, model))
+    return Contender(address, origin.version, run, inside, model, load_detector(inside, model))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from data import LitData
-from pipelines.evaluating import SeenBy
 from pipelines.promoting.clean import as_asked
 from pipelines.promoting.contender import Contender
 from pipelines.promoting.evidence import Cost
+from pipelines.seen import SeenBy
 
 SINGLE_TURNS, BATCH_TURNS, BATCH = 50, 5, 1000
 

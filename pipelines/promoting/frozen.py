@@ -11,8 +11,8 @@ from data.base import Role
 from lit_ae.errors import UserError
 from lit_ae.spec import DataSpec
 from pipelines.command_line import local_file, read_yaml
-from pipelines.evaluating import SeenBy, check_fit, configured
 from pipelines.promoting.contender import Contender
+from pipelines.seen import SeenBy, check_fit, configured
 
 FROZEN: tuple[Role, ...] = ("test", "calibrate")
 

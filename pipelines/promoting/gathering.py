@@ -7,7 +7,6 @@ from data import LitData
 from lit_ae.metrics.alarms import alarm_figures
 from lit_ae.metrics.ranking import ranking_figures
 from lit_ae.spec import DataSpec
-from pipelines.evaluating import SeenBy
 from pipelines.judging.anomalies import Labels
 from pipelines.promoting.clean import Answers, Failed, answers_outside
 from pipelines.promoting.compatibility import incompatible
@@ -17,6 +16,7 @@ from pipelines.promoting.evidence import Cost, Evidence, Outside
 from pipelines.promoting.frozen import why_foreign
 from pipelines.promoting.measuring import FrozenRows, alarms, on_calibration, on_test, recall
 from pipelines.promoting.policy import Gates, Loads
+from pipelines.seen import SeenBy
 
 
 def gather(challenger: Contender, champion: Contender | None, data: LitData, gates: Gates) -> Evidence:

@@ -1,13 +1,11 @@
 """What the frozen rows show of a model and of its rival: read it from :func:`measure` downwards."""
 
-from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
 from data import LitData
@@ -16,35 +14,20 @@ from lit_ae.detection.blocks import model_space
 from lit_ae.metrics.alarms import clopper_pearson
 from lit_ae.metrics.baseline import principal_components
 from lit_ae.metrics.chunks import in_chunks
-from lit_ae.metrics.ranking import Booleans, Floats
+from lit_ae.metrics.ranked import auroc, average_precision, dense_ranks, recall_within
+from lit_ae.metrics.ranking import Floats
 from lit_ae.metrics.reconstruction import error_name, reconstruction_errors
-from lit_ae.paired_bootstrap import paired_bootstrap
+from lit_ae.paired_bootstrap import Figure, paired_bootstrap
 from lit_ae.spec import DataSpec
-from pipelines.evaluating import SeenBy, recoded
 from pipelines.judging.anomalies import Labels
 from pipelines.judging.baselines import classical
 from pipelines.options import Evaluation
 from pipelines.promoting.contender import Contender
 from pipelines.promoting.evidence import Alarms, Paired
 from pipelines.promoting.policy import FalseAlarms, OnCalibration
+from pipelines.seen import SeenBy, recoded
 
 OTHER_DRAWS = 2  # added to the detector's seed: damage that neither its scores nor its options were chosen on
-Figure = Callable[[NDArray[Any], NDArray[Any]], float]
-
-
-def ranked(figure: Callable[[Booleans, Floats], float]) -> Figure:
-    """A figure of labels and scores; NaN where a resample holds one kind of rows alone."""
-    return lambda truth, scores: float(figure(truth, scores)) if truth.any() and not truth.all() else float("nan")
-
-
-def recall_within(budget: float) -> Figure:
-    """The highest recall of any threshold whose false alarms stay within the budget on these very rows."""
-
-    def recall(truth: Booleans, scores: Floats) -> float:
-        false_alarms, found, _ = roc_curve(truth, scores, drop_intermediate=False)
-        return float(found[false_alarms <= budget].max())
-
-    return ranked(recall)
 
 
 def less_error(_: NDArray[Any], errors: Floats) -> float:
@@ -52,7 +35,7 @@ def less_error(_: NDArray[Any], errors: Floats) -> float:
     return -float(errors.mean())
 
 
-RANKED: dict[str, Figure] = {"ap": ranked(average_precision_score), "auroc": ranked(roc_auc_score)}
+RANKED: dict[str, Figure] = {"ap": average_precision, "auroc": auroc}
 
 
 class FrozenRows:
@@ -106,22 +89,26 @@ def blocks_of(labels: Labels | None) -> NDArray[np.int64] | None:
 
 
 def paired(
-    name: str,
-    figure: Figure,
-    truth: NDArray[Any],
-    mine: Floats,
-    rival: Floats,
-    asked: Any,
-    blocks: Any,
-    rising: bool = True,
+    name: str, figure: Figure, truth: NDArray[Any], mine: Floats, rival: Floats, asked: Any, blocks: Any, ranked: bool
 ) -> Paired:
-    """A figure of two models' scores of the same rows; those that one of the two does not score are left out."""
+    """A figure of two models' values of the same rows; rows that one of the two has no value for are left out.
+
+    Args:
+        name: of the figure.
+        figure: higher is better.
+        truth: what the rows are ``(N,)``.
+        mine: the model's values ``(N,)``.
+        rival: the rival's.
+        asked: the options of the gate.
+        blocks: rows that are drawn together ``(N,)``; None for each by itself.
+        ranked: whether the figure is one of the values' ranks; else it is an error with its sign turned.
+    """
     both = np.isfinite(mine) & np.isfinite(rival)
-    truth, mine, rival = truth[both], mine[both], rival[both]
-    blocks = None if blocks is None else blocks[both]
-    found = paired_bootstrap(figure, truth, mine, rival, asked.resamples, asked.level, blocks=blocks)
-    sign = 1 if rising else -1
-    return Paired(name, sign * figure(truth, mine), sign * figure(truth, rival), found.low, found.high, rising)
+    truth, blocks = truth[both], None if blocks is None else blocks[both]
+    own, theirs = (dense_ranks(values[both]) if ranked else values[both] for values in (mine, rival))
+    found = paired_bootstrap(figure, truth, own, theirs, asked.resamples, asked.level, blocks=blocks)
+    sign = 1 if ranked else -1
+    return Paired(name, sign * figure(truth, own), sign * figure(truth, theirs), found.low, found.high, rising=ranked)
 
 
 def on_test(mine: FrozenRows, rival: FrozenRows | None, asked: Any) -> Paired | None:
@@ -139,7 +126,7 @@ def on_test(mine: FrozenRows, rival: FrozenRows | None, asked: Any) -> Paired | 
         theirs = components_errors(mine) if rival is None else rival.errors(space)
         truth = np.ones(len(theirs), bool)
         blocks = blocks_of(mine.labels)
-        return paired(error_name(space), less_error, truth, mine.errors(space), theirs, asked, blocks, rising=False)
+        return paired(error_name(space), less_error, truth, mine.errors(space), theirs, asked, blocks, ranked=False)
     if not rank:
         return None
     scores = components_scores(mine) if rival is None else rival.scores
@@ -151,7 +138,7 @@ def ranked_pair(name: str, figure: Figure, mine: FrozenRows, rival: Floats | Non
     assert mine.labels is not None
     assert mine.scores is not None
     assert rival is not None
-    return paired(name, figure, mine.labels.anomaly, mine.scores, rival, asked, blocks_of(mine.labels))
+    return paired(name, figure, mine.labels.anomaly, mine.scores, rival, asked, blocks_of(mine.labels), ranked=True)
 
 
 def components_errors(mine: FrozenRows) -> Floats:
@@ -188,7 +175,7 @@ def recall(mine: FrozenRows, rival: FrozenRows | None, asked: Any) -> Paired | N
     assert mine.labels is not None
     assert mine.scores is not None
     scored = np.isfinite(mine.scores)
-    own = figure(mine.labels.anomaly[scored], mine.scores[scored])
+    own = figure(mine.labels.anomaly[scored], dense_ranks(mine.scores[scored]))
     return Paired(name, own, own, 0.0, 0.0)
 
 
@@ -225,7 +212,7 @@ def on_calibration(mine: FrozenRows, rival: FrozenRows, asked: OnCalibration) ->
     own, theirs = (scores_of(one, everything, spec) for one in (mine, rival))
     row = np.arange(len(everything)) % len(normal)
     truth = np.arange(len(everything)) >= len(normal)
-    return paired("average precision of damaged copies", RANKED["ap"], truth, own, theirs, asked, row)
+    return paired("average precision of damaged copies", RANKED["ap"], truth, own, theirs, asked, row, ranked=True)
 
 
 def scores_of(one: FrozenRows, x: Tensor, spec: DataSpec) -> Floats:

@@ -112,7 +112,7 @@ def candidate(client: MlflowClient, job: Job, scratch: Path) -> Contender:
         source = model_of(client, job.run)
         version = registered_as(client, job.name, source)
         if version is None:
-            return fetch(client, source, None, job.run, scratch)
+            return fetch(client, source, scratch)
     elif job.version == CHALLENGER and standing(client, job.name).challenger is None:
         raise UserError(f"'{job.name}' has no challenger: name one with --version N or --run <run id>.")
     else:
@@ -120,7 +120,7 @@ def candidate(client: MlflowClient, job: Job, scratch: Path) -> Contender:
     number = str(version.version)
     if number == standing(client, job.name).champion:
         raise UserError(f"Version {number} of '{job.name}' is the champion already: name another.")
-    return fetch(client, f"models:/{job.name}/{number}", number, version.run_id, scratch)
+    return fetch(client, f"models:/{job.name}/{number}", scratch)
 
 
 def judged(client: MlflowClient, job: Job, policy: Policy, challenger: Contender, scratch: Path) -> Case:
@@ -130,8 +130,7 @@ def judged(client: MlflowClient, job: Job, policy: Policy, challenger: Contender
     gates = policy.first if holder is None else policy.challenger
     try:
         if holder is not None:
-            run_id = version_of(client, job.name, holder).run_id
-            champion = fetch(client, f"models:/{job.name}/{holder}", holder, run_id, scratch)
+            champion = fetch(client, f"models:/{job.name}/{holder}", scratch)
         data = rows_of(champion or challenger)
         evidence = gather(challenger, champion, data, gates)
     except UserError as fault:
@@ -215,7 +214,7 @@ def roll_back(client: MlflowClient, job: Job, lock: Lock | None) -> int:
     if back is None:
         raise UserError(f"'{job.name}' has no previous champion: promote a version with --version N instead.")
     with tempfile.TemporaryDirectory(prefix="lit_ae_promotion_") as scratch:
-        fetch(client, f"models:/{job.name}/{back}", back, version_of(client, job.name, back).run_id, Path(scratch))
+        fetch(client, f"models:/{job.name}/{back}", Path(scratch))
     said = f"Champion of '{job.name}' {{}} version {back} again, in place of {now_is.champion}"
     if lock is None:
         print(f"{said.format('would be')}.")

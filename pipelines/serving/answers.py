@@ -29,9 +29,10 @@ def plain(answer: Any) -> list[Any]:
 
 
 def _values(array: np.ndarray) -> list[Any]:
-    if array.dtype.kind == "f" and not (known := np.isfinite(array)).all():
+    unknown = ~np.isfinite(array) if array.dtype.kind == "f" else pd.isna(array)
+    if unknown.any():
         array = array.astype(object)
-        array[~known] = None
+        array[unknown] = None
     return array.tolist()
 
 

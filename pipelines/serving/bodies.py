@@ -107,17 +107,19 @@ def _json(body: bytes, served: Served, most_rows: int) -> Any:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"The body is no JSON ({error}): send {FORMS}.") from error
+    spec = served.spec
     if isinstance(content, dict) and content.keys() >= {"columns", "data"}:
+        if spec.codec is None:
+            raise Refused(400, f"The model takes no columns: send a list of samples of shape {list(spec.shape)}.")
         return _split(content["columns"], content["data"])
     rows = content.get("records") if isinstance(content, dict) else content
     if not isinstance(rows, list):
         raise Refused(400, f"The body holds no rows: send {FORMS}.")
     if len(rows) > most_rows:
         raise too_many(len(rows), most_rows)
-    schema = served.spec.schema
-    if schema is not None:
-        return _records(rows, schema)
-    return _texts(rows) if served.spec.tokenizer else _numbers(rows)
+    if spec.schema is not None:
+        return _records(rows, spec.schema)
+    return _texts(rows) if spec.tokenizer else _numbers(rows)
 
 
 def _split(columns: Any, data: Any) -> pd.DataFrame:

@@ -13,7 +13,6 @@ from pipelines.serving.answers import plain
 from pipelines.serving.bodies import CSV, JSON, PARQUET
 from pipelines.serving.served import Served
 
-SHOWN = 2  # rows of an example
 MLFLOW = "As `mlflow models serve` takes it: dataframe_split, dataframe_records, inputs or instances, and params."
 ERROR = {
     "type": "object",
@@ -44,7 +43,7 @@ def describe(app: FastAPI, served: Served, with_key: bool) -> dict[str, Any]:
         title=f"{served.name}, version {served.version}", version=served.version, routes=app.routes,
         description=f"{type(served.scorer.model).__name__} of {served.spec.name}, served by lit-ae.",
     )  # fmt: skip
-    rows = served.example[:SHOWN]
+    rows = served.shown
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas |= {"Row": row_of(served.spec), "Verdict": VERDICT, "Error": ERROR}
     score, invocations = (document["paths"][path]["post"] for path in ("/score", "/invocations"))

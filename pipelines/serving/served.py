@@ -16,6 +16,8 @@ from lit_ae.serving.scorer import Scorer, _load_pyfunc, default_output
 from lit_ae.spec import DataSpec
 from pipelines.models import INSIDE, fetch_model
 
+SHOWN = 2  # rows of an example
+
 
 @dataclass(frozen=True)
 class Served:
@@ -54,17 +56,22 @@ class Served:
         series = None if schema is None or len(spec.shape) == 1 else schema.entity
         return {"rows": rows, "series": series, "output unasked": self.output}
 
+    @property
+    def shown(self) -> Any:
+        """Some rows of the example that the model answers, one at least: a few, or those of a window."""
+        schema, steps = self.spec.schema, self.spec.shape[0]
+        if schema is None or len(self.spec.shape) == 1:
+            return self.example[:SHOWN]
+        return pd.concat([self.example[schema.names]] * steps, ignore_index=True)[:steps]
+
     def warm_up(self) -> None:
         """Answers the example once, so that no user waits for what happens at the first time.
 
         Raises:
             UserError: it can't.
         """
-        rows = self.example
-        if isinstance(rows, pd.DataFrame) and len(self.spec.shape) > 1:
-            rows = pd.concat([rows] * self.spec.shape[0], ignore_index=True)
         try:
-            self.scorer.predict(rows)
+            self.scorer.predict(self.shown)
         except (MlflowException, *DAMAGED) as error:
             raise UserError(f"{self.name} {self.version} does not answer its own example: {error}.") from error
 

@@ -6,9 +6,10 @@ import yaml
 
 from data import Digits, NetworkTraffic
 from lit_ae.errors import UserError
+from lit_ae.serving.integrity import seal_package
 from pipelines import evaluate
-from pipelines.evaluating import SeenBy, check_fit
 from pipelines.models import INSIDE, fetch_model
+from pipelines.seen import SeenBy, check_fit
 from tests.pipelines.conftest import Answer, answered
 
 SENSORS = {
@@ -77,9 +78,11 @@ def assert_is_reported(run, store) -> None:
 def test_folders_and_versions_are_models_too(tmp_path, model_directory):
     with pytest.raises(UserError, match="no model of lit-ae"):
         fetch_model(str(model_directory))
-    (tmp_path / "outputs" / ("a" * 32) / "model" / INSIDE).mkdir(parents=True)
+    packed = tmp_path / "outputs" / ("a" * 32) / "model"
+    (packed / INSIDE).mkdir(parents=True)
+    seal_package(packed)
     found = fetch_model("a" * 32, tmp_path / "outputs")
-    assert fetch_model(str(found.parents[1])) == found
+    assert fetch_model(str(packed)) == found == packed / INSIDE
 
 
 WRONG = {

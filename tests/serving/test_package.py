@@ -22,6 +22,7 @@ FILES = {
     "data/autoencoder/hashes.json",
     "data/autoencoder/model.json",
     "data/autoencoder/weights.safetensors",
+    "hashes.json",
     "input_example.json",
     "python_env.yaml",
     "requirements.txt",

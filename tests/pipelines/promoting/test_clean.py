@@ -15,6 +15,7 @@ from lit_ae.networks import MLP
 from lit_ae.preprocessing import Tabular
 from lit_ae.schema import Column, Schema
 from lit_ae.serving.files import load
+from lit_ae.serving.integrity import seal_package
 from lit_ae.serving.package import package
 from lit_ae.spec import DataSpec
 from lit_ae.variants import Autoencoder
@@ -79,6 +80,9 @@ def test_each_window_is_answered_by_the_code_that_was_packed(packed, tmp_path):
     measure = changed / "code" / "lit_ae" / "metrics" / "reconstruction.py"
     measure.write_text(measure.read_text().replace("return (x_hat - x).square()", "return 2 * (x_hat - x).square()"))
     raw, spec = windows(7), load(packed / "data" / "autoencoder").spec
+    with pytest.raises(Failed, match=r"reconstruction\.py was changed after the model was packed"):
+        answers_outside(changed, raw, spec, "process")
+    seal_package(changed)
     answers = answers_outside(changed, raw, spec, "process")
     np.testing.assert_allclose(answers.error, 2 * errors_in_memory(packed, raw), rtol=1e-6)
     assert answers.score is None

@@ -5,6 +5,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from pipelines import registry
 from pipelines.promoting import promotion
 from pipelines.promoting.lock import SUFFIX
@@ -181,19 +183,20 @@ def test_help_says_what_the_exit_codes_mean(put_up):
     assert all(word in " ".join(answer.out.split()) for word in ("--rollback", "--unlock", "1 refused", "default"))
 
 
-def test_a_model_that_was_tampered_with_is_not_even_registered(trained, put_up):
+@pytest.mark.parametrize("name", ["data/autoencoder/weights.safetensors", "code/lit_ae/serving/scorer.py"])
+def test_a_model_that_was_tampered_with_is_not_even_registered(name, trained, put_up):
     (model,) = trained.client.get_run(trained.runs["worse"]).outputs.model_outputs
     location = Path(trained.client.get_logged_model(model.model_id).artifact_location.removeprefix("file://"))
-    weights = location / "data" / "autoencoder" / "weights.safetensors"
-    sound = weights.read_bytes()
-    weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    file = location / name
+    sound = file.read_bytes()
+    file.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
     try:
         answer = put_up("tampered", "--run", trained.runs["worse"], "--force", "--reason", "at any price")
     finally:
-        weights.write_bytes(sound)
+        file.write_bytes(sound)
     assert answer.code == 2
     assert answer.err.count("\n") == 1
-    assert "weights.safetensors was changed after the model was packed" in answer.err
+    assert f"{name} was changed after the model was packed" in answer.err
     assert not registry.is_registered(trained.client, "tampered")
     assert promotions(trained, "tampered") == []
 

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from mlflow import MlflowClient
 
 from lit_ae.serving.files import DESCRIPTION
-from lit_ae.serving.integrity import seal
+from lit_ae.serving.integrity import seal, seal_package
 from lit_ae.spec import DataSpec
 from pipelines.models import INSIDE
 from pipelines.serve import Serving, read
@@ -58,9 +58,11 @@ def rename_column(model: Path) -> None:
     described = json.loads((model / DESCRIPTION).read_text())
     described["spec"]["schema"]["columns"][1]["name"] = "current"
     (model / DESCRIPTION).write_text(json.dumps(described))
-    for example in model.parents[len(INSIDE.parts) - 1].glob("*input_example.json"):
+    packed = model.parents[len(INSIDE.parts) - 1]
+    for example in packed.glob("*input_example.json"):
         example.write_text(example.read_text().replace('"flow"', '"current"'))
     seal(model)
+    seal_package(packed)
 
 
 @pytest.fixture(scope="session")

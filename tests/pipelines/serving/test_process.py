@@ -178,6 +178,7 @@ def test_what_cannot_be_served_is_said_in_one_line(capsys, registered, plants, m
     assert "There is no model" in refused(capsys, "models:/plant/9")
     assert "There is no model nowhere" in refused(capsys, "nowhere")
     assert "no device abacus" in refused(capsys, plants.first, "--device", "abacus")
+    assert "has a detector, which judges on the CPU" in refused(capsys, plants.first, "--device", "meta")
     assert "must be at least 1" in refused(capsys, plants.first, "--max_rows", 0)
     assert "between 0 and 65535" in refused(capsys, plants.first, "--port", 70_000)
     assert "required: model" in refused(capsys)
