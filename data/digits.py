@@ -1,8 +1,6 @@
 """Handwritten digits that ship with scikit-learn."""
 
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from data.base import Role, Rows
 from data.grey_images import GreyImages
@@ -21,6 +19,9 @@ class Digits(GreyImages):
 
     def read(self) -> dict[Role, Rows]:
         """Reads scikit-learn's copy: raw ``(N, 1, 8, 8)`` of type float32."""
+        from sklearn.datasets import load_digits  # here, as commands on other data need not wait for scikit-learn
+        from sklearn.model_selection import train_test_split
+
         images, labels = load_digits(return_X_y=True)
         rest, test = train_test_split(range(len(labels)), test_size=TEST_ROWS, stratify=labels, random_state=0)
         fit, tune = train_test_split(rest, test_size=TUNE_ROWS, stratify=labels[rest], random_state=0)

@@ -24,12 +24,12 @@ from pipelines.drawing import (
     new_figure,
     save,
     short,
-    style,
     to_numpy,
     wrapped,
 )
 
 MOST_TRAVERSALS = 20
+CELL = "#f3f3f3"
 LOOKS = {"input": (INK, "-"), "corrupted": (GREY, ":"), "reconstruction": (ORANGE, "-")}
 
 
@@ -232,21 +232,26 @@ def _line_grid(
     below: str,
     framed: bool,
 ) -> Path:
-    """Rows of samples ``(columns, D)`` or ``(columns, T, D)``, each sample's values in a panel of its own."""
-    columns = len(rows[0])
+    """Rows of samples ``(columns, D)`` or ``(columns, T, D)`` as cells of one panel, all on one scale."""
+    low, high = finite_range(np.concatenate(rows))
+    columns, length = len(rows[0]), len(rows[0][0])
+    place, pitch = np.linspace(0, 1, length), 1.1  # a cell is one wide and one high
     figure = new_figure(min(1.5 * columns + 1, 12), min(1.1 * len(rows) + 1, 14), title)
-    panels = figure.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
-    for panel in panels.ravel():
-        style(panel)
+    panel = figure.subplots()
+    marker = "o" if length <= 32 else None
     for down, row in enumerate(rows):
-        for across, sample in enumerate(row):
-            real = framed and across in (0, columns - 1)
-            _line(panels[down, across], sample, color=ORANGE if real else BLUE)
-    for panel, label in zip(panels[:, 0], row_labels, strict=False):
-        panel.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8, color=INK)
-    for panel, label in zip(panels[-1], column_labels, strict=False):
-        panel.set_xlabel(label, fontsize=8, color=INK)
-    figure.supxlabel(f"{below}; " * bool(below) + "in each panel: value by feature or step", fontsize=9, color=INK)
+        bottom, left = -pitch * down, pitch * np.arange(len(row))
+        panel.broken_barh([(edge, 1) for edge in left], (bottom, 1), color=CELL)
+        for across, sample in enumerate((row - low) / ((high - low) or 1.0)):
+            look = {"color": ORANGE if framed and across in (0, columns - 1) else BLUE, "marker": marker}
+            panel.plot(left[across] + place, bottom + sample, linewidth=1.2, markersize=2.5, **look)
+    panel.set_yticks([0.5 - pitch * down for down in range(len(row_labels))], row_labels)
+    panel.set_xticks([0.5 + pitch * across for across in range(len(column_labels))], column_labels)
+    scale = f"in each cell: value ({short(low)} to {short(high)}) by feature or step"
+    name_axes(panel, f"{below}; " * bool(below) + scale, "")
+    panel.spines[:].set_visible(False)
+    panel.tick_params(length=0, pad=5)
+    panel.margins(0.01)
     return save(figure, path)
 
 

@@ -106,7 +106,8 @@ class Tour:
         except OSError as error:
             raise UserError(f"{folder} can't be written ({error.strerror}): choose another --output_dir.") from error
         self.uri = f"sqlite:///{store}"
-        self.environment = {**os.environ, "MLFLOW_TRACKING_URI": self.uri, KEY: "a-key-for-the-tour"}
+        small = {"OMP_NUM_THREADS": "1"}  # networks as small as these are slower on several threads
+        self.environment = {**small, **os.environ, "MLFLOW_TRACKING_URI": self.uri, KEY: "a-key-for-the-tour"}
         self.environment |= {"MLFLOW_EXPERIMENT_NAME": EXPERIMENT, "PYTHONWARNINGS": "ignore"}
         os.environ.update(self.environment)
         MlflowClient(self.uri).create_experiment(EXPERIMENT, artifact_location=str(self.folder / "artifacts"))

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import beta
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from lit_ae.metrics.ranking import Booleans, Floats, Integers
+from lit_ae.proportions import clopper_pearson
 
 
 def alarm_figures(alarm: Booleans, anomaly: Booleans) -> dict[str, float]:
@@ -26,17 +26,6 @@ def alarm_figures(alarm: Booleans, anomaly: Booleans) -> dict[str, float]:
         low, high = clopper_pearson(int(alarm[normal].sum()), int(normal.sum()))
         figures |= {"false_alarm_rate_low": low, "false_alarm_rate_high": high}
     return figures
-
-
-def clopper_pearson(successes: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a proportion (Clopper and Pearson 1934), for trials that are independent.
-
-    Both counts may be fractions, such as those of rows that are worth fewer independent ones.
-    """
-    outside = (1 - confidence) / 2
-    low = 0.0 if successes <= 0 else float(beta.ppf(outside, successes, trials - successes + 1))
-    high = 1.0 if successes >= trials else float(beta.ppf(1 - outside, successes + 1, trials - successes))
-    return low, high
 
 
 def family_figures(

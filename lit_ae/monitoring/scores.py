@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lit_ae.metrics.alarms import clopper_pearson
 from lit_ae.monitoring.features import Difference, ks_p_value
 from lit_ae.monitoring.profile import Profile
 from lit_ae.monitoring.ranks import strangeness
 from lit_ae.monitoring.tally import CELLS, Tally
+from lit_ae.proportions import clopper_pearson
 
 TAIL = 0.2  # ranks below this are the strangest rows, where anomalies are found
 

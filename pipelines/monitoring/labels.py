@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lit_ae.errors import UserError
-from lit_ae.metrics.alarms import clopper_pearson
 from lit_ae.monitoring.profile import Promise
+from lit_ae.proportions import clopper_pearson
 from pipelines.monitoring.intake import Reading, require_columns
 
 LEVEL = 0.01

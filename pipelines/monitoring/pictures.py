@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from lit_ae.metrics.alarms import clopper_pearson
 from lit_ae.monitoring.features import Feature
 from lit_ae.monitoring.scores import TAIL
 from lit_ae.monitoring.tally import CELLS, Stretch
 from lit_ae.monitoring.watch import Findings, Look
+from lit_ae.proportions import clopper_pearson
 from pipelines.drawing import BLUE, GREY, LEGEND, ORANGE, PALE, RED, name_axes, new_figure
 from pipelines.monitoring.report import Report
 

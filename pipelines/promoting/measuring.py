@@ -1,4 +1,4 @@
-"""What the frozen rows show of a model and of its rival: read it from :func:`measure` downwards."""
+"""What the frozen rows show of a model and of its rival: read it from :func:`on_test` downwards."""
 
 from itertools import islice
 from typing import Any
@@ -11,13 +11,13 @@ from torch import Tensor
 from data import LitData
 from lit_ae.detection.anomalies import synthetic_anomalies
 from lit_ae.detection.blocks import model_space
-from lit_ae.metrics.alarms import clopper_pearson
 from lit_ae.metrics.baseline import principal_components
 from lit_ae.metrics.chunks import in_chunks
 from lit_ae.metrics.ranked import auroc, average_precision, dense_ranks, recall_within
 from lit_ae.metrics.ranking import Floats
 from lit_ae.metrics.reconstruction import error_name, reconstruction_errors
 from lit_ae.paired_bootstrap import Figure, paired_bootstrap
+from lit_ae.proportions import clopper_pearson
 from lit_ae.spec import DataSpec
 from pipelines.judging.anomalies import Labels
 from pipelines.judging.baselines import classical

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from lit_ae.metrics.alarms import alarm_figures, clopper_pearson, family_figures
+from lit_ae.metrics.alarms import alarm_figures, family_figures
 from lit_ae.metrics.events import event_figures, point_adjusted, runs, volume_under_precision_recall
 from lit_ae.metrics.ranking import average_precision_interval, best_f1, ranking_figures
+from lit_ae.proportions import clopper_pearson
 
 
 @st.composite

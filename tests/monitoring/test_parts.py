@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lit_ae.detection.calibration import Calibration
-from lit_ae.metrics.alarms import clopper_pearson
 from lit_ae.monitoring.features import Feature
 from lit_ae.monitoring.latent import LatentProfile
 from lit_ae.monitoring.profile import Promise, in_time
@@ -18,6 +17,7 @@ from lit_ae.monitoring.ranks import FURTHEST, Ranks, rank_of, strangeness
 from lit_ae.monitoring.stream import Stream
 from lit_ae.monitoring.tally import LINES, Piece, Tally, Timeline
 from lit_ae.monitoring.watch import significant
+from lit_ae.proportions import clopper_pearson
 
 
 @pytest.fixture
