@@ -254,7 +254,9 @@ def judge(
     tracker.log_metrics(verdict.figures, step)
     write_figures(verdict, tracker, describe_run(model, data)[1])
     model = model.cpu()
-    pictures = draw_portfolio(model, data, verdict, fitted.history.figures, tracker)
+    pictures = draw_portfolio(
+        model, data, verdict, fitted.history.figures, tracker, line.option("evaluation").tsne_rows
+    )
     pack(model, data, tracker, step, detector, profile)
     print_summary(verdict, tracker, pictures, model, data)
     tell_alarms(model.alarms(fitted.history.last), tracker)
