@@ -30,6 +30,7 @@ from pipelines.drawing import (
 
 MOST_TRAVERSALS = 20
 CELL = "#f3f3f3"
+LINE: dict[str, Any] = {"linewidth": 1.2, "markersize": 2.5}
 LOOKS = {"input": (INK, "-"), "corrupted": (GREY, ":"), "reconstruction": (ORANGE, "-")}
 
 
@@ -243,8 +244,8 @@ def _line_grid(
         bottom, left = -pitch * down, pitch * np.arange(len(row))
         panel.broken_barh([(edge, 1) for edge in left], (bottom, 1), color=CELL)
         for across, sample in enumerate((row - low) / ((high - low) or 1.0)):
-            look = {"color": ORANGE if framed and across in (0, columns - 1) else BLUE, "marker": marker}
-            panel.plot(left[across] + place, bottom + sample, linewidth=1.2, markersize=2.5, **look)
+            colour = ORANGE if framed and across in (0, columns - 1) else BLUE
+            panel.plot(left[across] + place, bottom + sample, color=colour, marker=marker, **LINE)
     panel.set_yticks([0.5 - pitch * down for down in range(len(row_labels))], row_labels)
     panel.set_xticks([0.5 + pitch * across for across in range(len(column_labels))], column_labels)
     scale = f"in each cell: value ({short(low)} to {short(high)}) by feature or step"
@@ -257,7 +258,7 @@ def _line_grid(
 
 def _line(panel: Axes, values: np.ndarray, **look: Any) -> None:
     """Draw ``(T,)`` or ``(T, D)``, with points where they are few enough to be told apart."""
-    panel.plot(values, linewidth=1.2, marker="o" if len(values) <= 32 else None, markersize=2.5, **look)
+    panel.plot(values, marker="o" if len(values) <= 32 else None, **LINE, **look)
 
 
 def _overlaid_lines(layers: Mapping[str, np.ndarray], path: str | Path, title: str, notes: Sequence[str]) -> Path:
