@@ -56,7 +56,8 @@ class Explanations(NamedTuple):
 
     Attributes:
         rows: the rows' numbers ``(R,)``.
-        share: of the row's strangeness that each feature has, ``(R, features)``; a row's shares add up to 1.
+        share: of the row's strangeness that each feature has, ``(R, features)``; a row's shares add up to 1, or are
+            all 0 for tokens that are all as expected.
         residual: value minus expected value in model space, ``(R, features)``; of a category its most surprising value.
         raw: the row in the user's units, ``(R, ...)``.
         expected: the row as the model would have it, in the user's units, ``(R, ...)``.
@@ -98,7 +99,7 @@ class Explanations(NamedTuple):
                 for share, feature in zip(shares, features, strict=True)
                 if share > 0
             ]
-            sentences.append("; ".join(parts))
+            sentences.append("; ".join(parts) or "no feature stands out by itself")
         return sentences
 
     def _beyond(self, row: int, feature: int, value: object) -> str:
@@ -110,6 +111,8 @@ class Explanations(NamedTuple):
             raw = raw[:, -1]
         if self.spec.schema is not None:
             return self.spec.schema.decode(raw).to_numpy(dtype=object).tolist()
+        if self.spec.kind == "sequence":
+            return [[self.spec.vocabulary[round(number)] for number in row] for row in raw.tolist()]
         channels = raw.flatten(1).unflatten(1, (-1, len(self.names)))
         return channels.mean(1).tolist()
 

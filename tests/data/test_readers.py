@@ -53,6 +53,8 @@ def test_every_form_of_a_file_holds_the_same(form: str, tmp_path: Path) -> None:
 
 
 def test_parquet_holds_the_same_and_knows_more_types(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"0": [1.0], "1": [2.0]}), tmp_path / "numbered.parquet")
+    assert read(tmp_path / "numbered.parquet").to_dict("list") == {"0": [1.0], "1": [2.0]}
     table = pa.table({"a": [1, 3], "c": pa.array(["x", "y"]).dictionary_encode(), "t": [True, False]})
     pq.write_table(table, tmp_path / "t.parquet")
     assert read(tmp_path / "t.parquet").to_dict("list") == {"a": [1.0, 3.0], "c": ["x", "y"], "t": ["true", "false"]}
@@ -90,6 +92,7 @@ MISTAKES: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "text among numbers": ("t.csv", b"a,b\n" + b"1,2\n" * 20 + b"1,x\n", {}, r"line 22, column 'b' is 'x', where num"),
     "infinite": ("t.csv", b"a,b\n1,2\n1,-inf\n", {}, r"t\.csv, line 3, column 'b' is infinite: mend it"),
     "no header": ("t.csv", b"1,2\n3,4\n", {}, r"t\.csv has no header, .* by data\.columns"),
+    "no header among text": ("t.csv", b"0,tcp,0\n1,udp,2\n", {}, r"t\.csv has no header, .* by data\.columns"),
     "another delimiter": ("t.csv", b"a;b\n1;2\n", {}, r"t\.csv has one column, 'a;b': is data\.delimiter ';' meant"),
     "a name twice": ("t.csv", b"a,a\n1,2\n", {}, r"t\.csv has the column 'a' twice"),
     "another encoding": ("t.csv", "a,b\n1,café\n".encode("latin1"), {}, r"line 2, column 'b' is not in UTF-8"),

@@ -32,8 +32,12 @@ def test_a_training_leaves_a_detector_of_all_its_members(train, runs, workspace)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--detection.alpha", 0.0001), "calibration rows can promise no less than"),
-        (("--detection.rule", "labelled_f1"), "needs labelled anomalies to calibrate with: take conformal"),
+        (("--detection.alpha", 0.0001), "set --detection.alpha 0.0"),
+        (("--detection.rule", "labelled_f1"), "needs labelled rows: name a table of them by detection.labelled"),
+        (
+            ("--evaluation.false_alarm_rates", "[0.05, 5]"),
+            "false_alarm_rates holds 5, but each must lie between 0 and 1",
+        ),
         (("--detection.clip", 0.5), "detection.clip is 0.5, but it must be above 1"),
         (("--detection.alfa", 0.1), "did you mean --detection.alpha?"),
     ],
