@@ -136,6 +136,8 @@ class SMILES(Strings):
             words = line.split(maxsplit=1)
             if words:
                 yield words[0]
+            else:
+                self.left_out["empty lines"] = self.left_out.get("empty lines", 0) + 1
 
     def _canonical(self, written: list[str]) -> list[str]:
         """The canonical form of each string, empty where it is no valid SMILES; kept for the next time."""

@@ -86,6 +86,7 @@ MISTAKES: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "not there": ("", b"", {}, r"gone\.csv is not there: say by data\.path"),
     "a name that says nothing": ("t.doc", GOOD, {}, r"t\.doc is no table that is known: its name must end in \.csv"),
     "empty": ("t.csv", b"", {}, r"t\.csv is empty"),
+    "blank lines": ("t.csv", b"\n\n\n", {}, r"t\.csv holds blank lines alone: put the table there"),
     "a header alone": ("t.csv", b"a,b\n", {}, r"t\.csv holds no row that can be used"),
     "too few fields": ("t.csv", b"a,b\n1,2\n3\n", {}, r"t\.csv, line 3 has 1 field\(s\) instead of 2: .*bad_rows skip"),
     "too many fields": ("t.csv", b"a,b\n1,2,3\n", {}, r"t\.csv, line 2 has 3 field\(s\) instead of 2"),
