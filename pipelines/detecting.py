@@ -50,6 +50,14 @@ def check_detection(line: CommandLine) -> None:
         )
 
 
+def no_detector(line: CommandLine) -> str | None:
+    """Why there is no detector, where options of detection were given; None where nobody has asked for one."""
+    settings, data = line.option("detection"), line.datamodule
+    if not settings.enabled or is_wanted(settings, data) or vars(settings) == vars(DetectionSettings()):
+        return None
+    return f"none: {data.spec.name} does not say which rows are normal, as by an option such as data.normal"
+
+
 def make_detector(line: CommandLine, model: LitAutoencoder, callbacks: Sequence[L.Callback]) -> Detector | None:
     """The detector of the trained model and of the members trained beside it; None where none is wanted.
 

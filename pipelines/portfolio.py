@@ -7,14 +7,13 @@ import numpy as np
 import torch
 
 from data.base import LitData
-from lit_ae.detection.detector import Detector
 from lit_ae.metrics.chunks import in_chunks
 from lit_ae.metrics.reconstruction import error_name
 from lit_ae.module import LitAutoencoder
 from pipelines import pictures
 from pipelines.callbacks import draw_reconstructions
 from pipelines.detection_pictures import draw_detection
-from pipelines.grids import explanation_grid
+from pipelines.explained import explain_alarms
 from pipelines.judging.verdict import Verdict
 from pipelines.string_portfolio import draw_strings
 from pipelines.tracking import Tracker
@@ -22,7 +21,6 @@ from pipelines.tracking import Tracker
 STEPS = 10
 VALUES = np.linspace(-3, 3, 9)
 UNITS, INPUTS = 16, 10
-LOOKED_AT, EXPLAINED = 2000, 12  # test images that may be explained, and those that are
 
 
 def draw_portfolio(
@@ -59,8 +57,8 @@ def draw_portfolio(
     drawn += draw_samples(model, data, verdict, folder, what)
     if verdict.detection is not None:
         drawn += draw_detection(verdict.detection, folder, what)
-    if verdict.detector is not None and data.spec.kind == "image":
-        drawn += _explained(verdict.detector, test.x, folder, what)
+    if verdict.detector is not None:
+        drawn += explain_alarms(verdict.detector, test.x, tracker, what)
     for path in drawn:
         tracker.log_file(path, "pictures")
     return folder
@@ -75,18 +73,6 @@ def _draw_samples(model: LitAutoencoder, data: LitData, verdict: Verdict, folder
     if model.posterior(x[:1]).activity is not None:
         drawn.append(_units(model, x, folder, what))
     return drawn
-
-
-def _explained(detector: Detector, x: torch.Tensor, folder: Path, what: str) -> list[Path]:
-    """Heat maps of the images with the highest scores among those that alarm; nothing where none does."""
-    judged = detector.judge(x[:LOOKED_AT])
-    alarms = judged.score.where(judged.is_anomaly, -torch.inf).argsort(descending=True)
-    found = detector.explain(x, alarms[: min(EXPLAINED, int(judged.is_anomaly.sum()))])
-    if not len(found.rows):
-        return []
-    title = f"{what}: test images that alarm, among the first {len(judged.score):,}"
-    path = folder / "alarms.png"
-    return [explanation_grid(found.raw, found.expected, found.heat, found.nearest_raw[:, 0], path, title)]
 
 
 def _learning_curves(

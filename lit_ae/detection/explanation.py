@@ -102,6 +102,15 @@ class Explanations(NamedTuple):
             sentences.append("; ".join(parts) or "no feature stands out by itself")
         return sentences
 
+    def neighbours(self, top: int = 3) -> list[str]:
+        """Of each row what the nearest normal row has in the place of its ``top`` features, in their order."""
+        names, values = self.names, self._told(self.nearest_raw[:, 0])
+        best = self.share.topk(min(top, len(names)), dim=1).indices.tolist()
+        return [
+            ", ".join(f"{names[feature]} {_shown(values[row][feature])}" for feature in features)
+            for row, features in enumerate(best)
+        ]
+
     def _beyond(self, row: int, feature: int, value: object) -> str:
         return ", beyond what training has seen," if self.outside[row, feature] and value != UNSEEN else ""
 

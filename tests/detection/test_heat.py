@@ -1,7 +1,10 @@
 """The heat map of an image: it lies where the image is strange."""
 
+import re
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 from PIL import Image
@@ -13,7 +16,7 @@ from lit_ae.networks import MLP
 from lit_ae.preprocessing import Rescale
 from lit_ae.spec import DataSpec
 from lit_ae.variants import Autoencoder
-from pipelines.portfolio import _explained
+from pipelines.explained import explain_alarms
 from tests.detection.conftest import trained
 
 
@@ -29,8 +32,14 @@ def test_the_heat_lies_where_an_image_was_damaged_and_is_drawn(tmp_path: Path) -
     heat = detector.explain(bad, torch.arange(60)).heat
     torch.testing.assert_close(heat.sum((1, 2)), torch.ones(60).double())
     assert heat[:, 2:4, 5:7].sum((1, 2)).median() > 5 * 4 / 64
-    assert _explained(detector, torch.zeros(0, 1, 8, 8), tmp_path, "t") == []
-    (path,) = _explained(detector, bad, tmp_path, "t")
+    logged: list[str] = []
+    tracker: Any = SimpleNamespace(directory=tmp_path, log_file=lambda path: logged.append(path.name))
+    assert explain_alarms(detector, torch.zeros(0, 1, 8, 8), tracker, "t") == []
+    (path,) = explain_alarms(detector, bad, tracker, "t")
+    assert logged == ["alarms.md"]
+    assert re.search(
+        r"\| pixel \d \d is \S+ and not \S+ \(\d+%\); .*\| pixel \d \d \d", (tmp_path / "alarms.md").read_text()
+    )
     with Image.open(path) as image:
         assert image.format == "PNG"
         assert image.width > image.height > 200
