@@ -95,7 +95,7 @@ class Explanations(NamedTuple):
         for row, (shares, features) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
             parts = [
                 f"{names[feature]} is {_shown(values[row][feature])}{self._beyond(row, feature, values[row][feature])} "
-                f"and not {_shown(expected[row][feature])} ({share:.0%})"
+                f"{_instead(values[row][feature], expected[row][feature])} ({share:.0%})"
                 for share, feature in zip(shares, features, strict=True)
                 if share > 0
             ]
@@ -142,6 +142,13 @@ def normalized(ratios: Tensor) -> Tensor:
     """Squared ratios ``(N, F)`` as shares that add up to 1."""
     squares = ratios.double().square()
     return squares / squares.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+
+
+def _instead(value: object, expected: object) -> str:
+    """What was expected; of a category that is the likeliest and yet strange here, just that."""
+    if _shown(value) == _shown(expected):
+        return "and hardly goes with the rest"
+    return f"and not {_shown(expected)}"
 
 
 def _shown(value: object) -> str:
