@@ -36,6 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {  # as ours are set
 WITHOUT_VARIANCE = {"AE", "WAE_MMD", "VQVAE"}
 ADVERSARIAL = {"FactorVAE", "Adversarial_AE"}
 GROUPS = 4  # vectors in a code of the VQVAE
+DRAWN = {"FactorVAE": 2}  # rows that a batch needs for each one whose ELBO is trained: half are for the discriminator
 
 
 def layers(widths: Sequence[int], activation: type[nn.Module], slope: tuple[float, ...] = ()) -> nn.Sequential:
@@ -146,7 +147,8 @@ def main() -> None:
     model = model_of(asked.model, rows.shape[1], asked.hidden, asked.latent_dim, asked.adversary)
     clock = Clock(asked.warm_up)
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        common = {"output_dir": folder, "num_epochs": asked.epochs, "per_device_train_batch_size": asked.batch_size}
+        drawn = asked.batch_size * DRAWN.get(asked.model, 1)
+        common = {"output_dir": folder, "num_epochs": asked.epochs, "per_device_train_batch_size": drawn}
         config = training_of(asked.model, common)
         TrainingPipeline(model=model, training_config=config)(train_data=rows, callbacks=[clock])
     (began, began_cpu), (ended, ended_cpu) = clock.start, clock.stop

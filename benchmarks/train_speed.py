@@ -10,10 +10,12 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from pipelines.command_line import one_line_errors
+from pipelines.results import marks, require_marks, write
 
 if TYPE_CHECKING:
     from benchmarks.contenders import Rate, Setting
 
+MARK = "speed"
 OURS, UNTRACKED = "ours", "ours, tracking off"
 BARE, BARE_FUSED = "bare PyTorch loop over tensors", "bare PyTorch loop, fused Adam"
 HEADER = """
@@ -31,10 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.threads:
         os.environ["OMP_NUM_THREADS"] = str(asked.threads)  # before torch is imported
     with one_line_errors(), tempfile.TemporaryDirectory() as folder:
+        if asked.write:
+            require_marks(asked.write, MARK)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         prepare()
+        told = []
         for network in asked.network:
-            print_table(network, measure(network, asked, Path(folder)))
+            told += table(network, measure(network, asked, Path(folder)))
+        print("\n".join(told))
+        if asked.write:
+            write(asked.write, MARK, "\n".join(told[1:]))
     return 0
 
 
@@ -59,6 +67,8 @@ def parser() -> argparse.ArgumentParser:
     add("--workers", nargs="*", type=at_least(0), default=[0, 2], help="loader processes of the loop over samples")
     add("--threads", type=at_least(1), help="PyTorch's threads on the CPU; by default as many as there are cores")
     add("--data", metavar="FOLDER", help="the data's folder, read only; by default LIT_AE_DATA or ~/.cache/lit_ae")
+    begin, end = marks(MARK)
+    add("--write", type=Path, help=f"put the tables between {begin} and {end} of this file")
     return parser
 
 
@@ -87,7 +97,7 @@ def prepare() -> None:
 
 
 def measure(network: str, asked: argparse.Namespace, folder: Path) -> Measured:
-    """The rates of every contender, a turn each until all repetitions are done."""
+    """The rates of every contender, a turn each until all repetitions are done, every other time in reversed order."""
     from benchmarks.contenders import WARM_UP, Setting
 
     setting = Setting(network, asked.batch_size, asked.epochs, asked.rows, folder)
@@ -97,7 +107,7 @@ def measure(network: str, asked: argparse.Namespace, folder: Path) -> Measured:
     contenders = contenders_for(asked.workers)
     measured: Measured = {name: [] for name in contenders}
     for repetition in range(asked.repetitions):
-        for name, contender in contenders.items():
+        for name, contender in list(contenders.items())[:: -1 if repetition % 2 else 1]:
             print(f"{network}, turn {repetition + 1} of {asked.repetitions}: {name}", file=sys.stderr, flush=True)
             measured[name].append(contender(setting))
     return measured
@@ -110,31 +120,30 @@ def contenders_for(workers: list[int]) -> dict[str, Callable[["Setting"], "Rate"
     from benchmarks.contenders import bare_loop, ours, sample_loop
 
     return {
-        OURS: partial(ours, is_tracked=True),
         BARE: bare_loop,
+        OURS: partial(ours, is_tracked=True),
         UNTRACKED: partial(ours, is_tracked=False),
         BARE_FUSED: partial(bare_loop, is_fused=True),
         **{f"loop over torchvision's samples, {n} workers": partial(sample_loop, workers=n) for n in workers},
     }
 
 
-def print_table(network: str, measured: Measured) -> None:
+def table(network: str, measured: Measured) -> list[str]:
     """A Markdown table of medians; ratios are medians over the turns, so that slow minutes cancel.
 
     On a machine that does something else too, the ratio by CPU time (loader processes left out) is the steadier one.
     """
-    print(HEADER.format(network=network))
+    lines = HEADER.format(network=network).split("\n")
     for name, rates in measured.items():
         rows = [rate.rows_per_second for rate in rates]
         cpu = median(rate.cpu_microseconds for rate in rates)
         spread = f"{min(rows):,.0f}-{max(rows):,.0f}"
         ratios = ratio_of(measured, name, BARE), cpu_ratio_of(measured, name, BARE)
-        print(f"| {name} | {median(rows):,.0f} | {spread} | {ratios[0]:.2f} | {cpu:.1f} | {ratios[1]:.2f} |")
-    for name in measured:
-        if "samples" in name:
-            print(f"\nours / {name}: {ratio_of(measured, OURS, name):.2f}")
+        lines.append(f"| {name} | {median(rows):,.0f} | {spread} | {ratios[0]:.2f} | {cpu:.1f} | {ratios[1]:.2f} |")
+    lines.append("")
+    lines += [f"ours / {name}: {ratio_of(measured, OURS, name):.2f}  " for name in measured if "samples" in name]
     costs = [100 * (1 - ratio(measured, OURS, UNTRACKED)) for ratio in (ratio_of, cpu_ratio_of)]
-    print(f"\ntracking costs {costs[0]:.1f} % of the rate, {costs[1]:.1f} % by CPU time.", flush=True)
+    return [*lines, f"tracking costs {costs[0]:.1f} % of the rate, {costs[1]:.1f} % by CPU time."]
 
 
 def ratio_of(measured: Measured, name: str, other: str) -> float:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.train_speed import at_least, cpu_ratio_of, prepare, ratio_of
 from lit_ae.errors import UserError
 from pipelines.command_line import one_line_errors
+from pipelines.results import marks, require_marks, write
 
 if TYPE_CHECKING:
     from benchmarks.contenders import Rate
@@ -27,6 +28,7 @@ NETWORKS = {
 }
 LIKELIHOOD = "--model.likelihood Gaussian --model.likelihood.bounded true"
 PYTHAE = "pythae's "
+MARK = "rates"
 SCRIPT = Path(__file__).with_name("pythae_rates.py")
 
 
@@ -72,10 +74,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["OMP_NUM_THREADS"] = str(asked.threads)  # before torch is imported; pythae's process inherits it
     with one_line_errors(), tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        if asked.write:
+            require_marks(asked.write, MARK)
         if asked.pythae:
             require_pythae(asked.pythae)
         prepare()
-        print("\n".join(table(measure(asked, Path(folder)))))
+        rates = "\n".join(table(measure(asked, Path(folder))))
+        print(rates)
+        if asked.write:
+            write(asked.write, MARK, rates)
     if not asked.pythae:
         print("\npythae is left out: install it in an environment of its own, and name its python by --pythae.")
     return 0
@@ -88,8 +95,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         description="Training rows a second on MNIST of every variant, as users train it but for the tracking, and of "
         "pythae's models by pythae's own trainer: the same layers, batch size and Adam at 0.001. They take turns; the "
-        "first steps, validation and evaluation are not counted. pythae's FactorVAE trains on half of each batch, and "
-        "uses the other half for its discriminator alone; ours uses all rows for both.",
+        "first steps, validation and evaluation are not counted. Counted are the rows whose ELBO or error is trained: "
+        "pythae's FactorVAE takes as many again for its discriminator alone, where ours uses the same rows for both.",
     )
     add = parser.add_argument
     add("variants", nargs="*", default=list(CASES), metavar="VARIANT", help="by name: " + "; ".join(CASES))
@@ -99,6 +106,8 @@ def parser() -> argparse.ArgumentParser:
     add("--rows", type=at_least(2), default=20_000, help="training rows")
     add("--batch-size", type=at_least(2), default=128, help="rows of a step")
     add("--threads", type=at_least(1), help="PyTorch's threads on the CPU; by default as many as there are cores")
+    begin, end = marks(MARK)
+    add("--write", type=Path, help=f"put the table between {begin} and {end} of this file")
     return parser
 
 

@@ -171,7 +171,7 @@ def judge(
     verdict = evaluate(model, data, asked, tester(), detector)
     tracker.log_metrics(verdict.figures, 0)
     write_figures(verdict, tracker, description)
-    pictures = draw_portfolio(model.cpu(), data, verdict, {}, tracker)
+    pictures = draw_portfolio(model.cpu(), data, verdict, {}, tracker, asked.tsne_rows)
     print_figures(verdict, f"{type(model).__name__} on {data.spec.name}, {data.split_sizes['test']:,} test rows")
     print(f"\nPictures    {pictures}\nRun         {tracker.run_id}\nLook        {ui_command()}")
 

@@ -51,6 +51,8 @@ class Evaluation:
         baseline_rows: most training rows that each classical detector beside the model is fitted on; 0 leaves them out.
         bootstrap: draws of the interval of the average precision; 0 leaves it out.
         false_alarm_rates: shares of false alarms at each of which the highest recall is reported.
+        tsne_rows: test rows in the pictures of the code by t-SNE, which takes longer than all other pictures; 0 leaves
+            them out.
         longest_buffer: rows around an event that VUS-PR forgives, and of the stretches that the bootstrap of a series
             draws.
     """
@@ -71,12 +73,13 @@ class Evaluation:
         baseline_rows: int = 10_000,
         bootstrap: int = 1000,
         false_alarm_rates: list[float] = [0.01, 0.05],  # noqa: B006
+        tsne_rows: int = 2000,
         longest_buffer: int = 100,
     ):
         self.nll_samples, self.nll_rows, self.information_rows = nll_samples, nll_rows, information_rows
         self.probe_rows, self.neighbours = probe_rows, neighbours
         self.compression_rows, self.drawn_strings = compression_rows, drawn_strings
-        self.baseline_rows, self.bootstrap = baseline_rows, bootstrap
+        self.baseline_rows, self.bootstrap, self.tsne_rows = baseline_rows, bootstrap, tsne_rows
         if negative := [f"evaluation.{name}" for name, value in vars(self).items() if value < 0]:
             raise UserError(f"{' and '.join(negative)} must be 0 or more.")
         if fid_samples < 0 or fid_samples == 1:

@@ -15,6 +15,7 @@ from pipelines.callbacks import draw_reconstructions
 from pipelines.detection_pictures import draw_detection
 from pipelines.explained import explain_alarms
 from pipelines.judging.verdict import Verdict
+from pipelines.projection import Projection, planes
 from pipelines.string_portfolio import draw_strings
 from pipelines.tracking import Tracker
 
@@ -29,6 +30,7 @@ def draw_portfolio(
     verdict: Verdict,
     history: Mapping[str, Sequence[tuple[float, float]]],
     tracker: Tracker,
+    tsne_rows: int,
 ) -> Path:
     """Draws every picture that makes sense for the model, logs them, and returns their folder."""
     folder = tracker.directory / "pictures"
@@ -49,12 +51,14 @@ def draw_portfolio(
             class_names=data.spec.classes,
         )
     )
-    for method in ("pca", "tsne"):
-        drawn.append(_latent_map(verdict, test.y, data, method, folder, what))
+    maps = planes(verdict.codes, tsne_rows)
+    drawn += [_latent_map(shown, test.y, data, folder / f"latent_{method}.png", what) for method, shown in maps.items()]
     if verdict.kl is not None:
         drawn.append(pictures.kl_per_dimension(verdict.kl, folder / "kl.png", f"{what}: KL of each latent dimension"))
-    draw_samples = draw_strings if data.spec.kind == "sequence" else _draw_samples
-    drawn += draw_samples(model, data, verdict, folder, what)
+    if data.spec.kind == "sequence":
+        drawn += draw_strings(model, data, verdict, maps, folder, what)
+    else:
+        drawn += _draw_samples(model, data, verdict, folder, what)
     if verdict.detection is not None:
         drawn += draw_detection(verdict.detection, folder, what)
     if verdict.detector is not None:
@@ -89,10 +93,8 @@ def _learning_curves(
     return pictures.learning_curves(curves, folder / "learning_curves.png", title, units=units)
 
 
-def _latent_map(verdict: Verdict, y: torch.Tensor | None, data: LitData, method: str, folder: Path, what: str) -> Path:
-    shown = pictures.project(verdict.codes, method)
+def _latent_map(shown: Projection, y: torch.Tensor | None, data: LitData, path: Path, what: str) -> Path:
     labels = None if y is None else y[torch.from_numpy(shown.rows)]
-    path = folder / f"latent_{method}.png"
     return pictures.latent_map(shown.points, labels, data.spec.classes, path, f"{what}: test codes", axes=shown.axes)
 
 

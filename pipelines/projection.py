@@ -19,6 +19,12 @@ class Projection(NamedTuple):
     axes: tuple[str, str]
 
 
+def planes(codes: Array, tsne_rows: int) -> dict[str, Projection]:
+    """The codes in two dimensions by each method's name; without t-SNE for no ``tsne_rows``."""
+    by_tsne = {"tsne": project(codes, "tsne", max_rows=tsne_rows)} if tsne_rows else {}
+    return {"pca": project(codes), **by_tsne}
+
+
 def project(codes: Array, method: str = "pca", seed: int = 0, max_rows: int = 2000) -> Projection:
     """Bring codes ``(N, ...)`` into two dimensions, the same way for the same seed.
 

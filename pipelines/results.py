@@ -144,12 +144,12 @@ def markdown(runs: Runs) -> list[str]:
 
 
 def mean_and_spread(runs: Sequence[Run], key: str, digits: int = 4) -> str:
-    """A figure's mean and standard deviation over the runs (one run has none); empty where a run lacks it."""
+    """A figure's mean and standard deviation over the runs, if they differ at all; empty where a run lacks it."""
     values = [run.data.metrics[key] for run in runs if key in run.data.metrics]
     if not values or len(values) < len(runs):
         return ""
     mean = f"{statistics.mean(values):.{digits}g}"
-    return f"{mean} ± {statistics.stdev(values):.2g}" if len(values) > 1 else mean
+    return f"{mean} ± {statistics.stdev(values):.2g}" if len(set(values)) > 1 else mean
 
 
 def marks(mark: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """The pictures of a model of strings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -8,13 +9,15 @@ from data.base import LitData
 from data.smiles import SMILES
 from lit_ae.module import LitAutoencoder
 from pipelines.judging.verdict import Verdict
-from pipelines.projection import project
+from pipelines.projection import Projection
 from pipelines.string_pictures import latent_plane, molecule_grid, named, string_list
 
 STEPS, PAIRS, SAMPLES, MOLECULES = 7, 4, 40, 6
 
 
-def draw_strings(model: LitAutoencoder, data: LitData, verdict: Verdict, folder: Path, what: str) -> list[Path]:
+def draw_strings(
+    model: LitAutoencoder, data: LitData, verdict: Verdict, maps: Mapping[str, Projection], folder: Path, what: str
+) -> list[Path]:
     """Interpolations, samples from the prior, and for molecules drawings of them and the plane of logP."""
     drawn = [_interpolations(model, data.split("test").x, folder, what)]
     if model.prior is not None:
@@ -24,7 +27,7 @@ def draw_strings(model: LitAutoencoder, data: LitData, verdict: Verdict, folder:
         if isinstance(data, SMILES):
             drawn.append(_drawn_samples(model, samples, folder))
     if isinstance(data, SMILES):
-        drawn += [_reconstructions(model, data, verdict, folder), *_planes(data, verdict, folder, what)]
+        drawn += [_reconstructions(model, data, verdict, folder), *_planes(data, maps, folder, what)]
     return drawn
 
 
@@ -71,12 +74,11 @@ def _drawn_samples(model: LitAutoencoder, samples: torch.Tensor, folder: Path) -
     return molecule_grid(rows, folder / "sampled_molecules.png", below)
 
 
-def _planes(data: SMILES, verdict: Verdict, folder: Path, what: str) -> list[Path]:
+def _planes(data: SMILES, maps: Mapping[str, Projection], folder: Path, what: str) -> list[Path]:
     """Test codes in the plane, coloured by logP."""
     logp = data.properties("test")[:, 0]
     drawn = []
-    for method in ("pca", "tsne"):
-        shown = project(verdict.codes, method)
+    for method, shown in maps.items():
         path = folder / f"latent_{method}_logp.png"
         drawn.append(latent_plane(shown.points, logp[shown.rows], path, f"{what}: test codes", shown.axes, "logP"))
     return drawn

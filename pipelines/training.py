@@ -249,12 +249,13 @@ def judge(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    verdict = evaluate(model, data, line.option("evaluation"), tester, detector)
+    asked = line.option("evaluation")
+    verdict = evaluate(model, data, asked, tester, detector)
     step = fitted.history.epochs
     tracker.log_metrics(verdict.figures, step)
     write_figures(verdict, tracker, describe_run(model, data)[1])
     model = model.cpu()
-    pictures = draw_portfolio(model, data, verdict, fitted.history.figures, tracker)
+    pictures = draw_portfolio(model, data, verdict, fitted.history.figures, tracker, asked.tsne_rows)
     pack(model, data, tracker, step, detector, profile)
     print_summary(verdict, tracker, pictures, model, data)
     tell_alarms(model.alarms(fitted.history.last), tracker)

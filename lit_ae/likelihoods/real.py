@@ -34,7 +34,8 @@ class _Located(Likelihood):
         if not self.bounded or self.value_range is None:
             return mean
         low, high = self.value_range
-        return low + (high - low) * mean.sigmoid()
+        mean = mean.sigmoid()
+        return mean if (low, high) == (0.0, 1.0) else low + (high - low) * mean
 
 
 class Gaussian(_Located):
@@ -64,8 +65,11 @@ class Gaussian(_Located):
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         log_var = self._log_var(outputs)
-        squares = (x - self.mean(outputs)).square() * (-log_var).exp()
-        return -0.5 * (squares + log_var + LOG_2PI).flatten(1).sum(1)
+        squares = (x - self.mean(outputs)).square().flatten(1)
+        if self.outputs_per_feature == 2:
+            log_var = log_var.flatten(1)
+            return -0.5 * (squares * (-log_var).exp() + log_var + LOG_2PI).sum(1)
+        return -0.5 * (squares.sum(1) * (-log_var).exp() + squares.shape[1] * (log_var + LOG_2PI))
 
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
         mean = self.mean(outputs)

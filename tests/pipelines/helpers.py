@@ -37,7 +37,7 @@ SENSORS = {
         },
     },
     "data": {"class_path": "data.Sensors", "init_args": {"fit_rows": 800, "batch_size": 100, "spikes": [2.0, 4.0]}},
-    "evaluation": {"bootstrap": 0, "baseline_rows": 0, "probe_rows": 0, "information_rows": 0},
+    "evaluation": {"bootstrap": 0, "baseline_rows": 0, "probe_rows": 0, "information_rows": 0, "tsne_rows": 0},
     "detection": {"alpha": 0.05, "scores": ["reconstruction_error"]},
     "tracking": {"pictures_every": 0},
 }

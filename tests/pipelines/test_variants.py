@@ -28,7 +28,7 @@ def test_a_row_holds_mean_spread_and_its_own_figures():
     head, _, of_plain, of_sparse, of_pca = variants.markdown({variants.PLAIN: plain, "sparse_mnist": sparse})
     assert head.count("|") == of_plain.count("|") == of_sparse.count("|") == of_pca.count("|")
     assert of_sparse.startswith("| SparseAutoencoder (`sparse_mnist`) | MLP | 32 | 0.005 ± 0.0014 |  |")
-    assert of_sparse.endswith("| L0 32 ± 0, dead units 0.002 ± 0.0014 |")
+    assert of_sparse.endswith("| L0 32, dead units 0.002 ± 0.0014 |")
     assert of_pca == "| PCA |  | 32 | 0.0168 | 0.9 |  |  |  |  |"
 
 
