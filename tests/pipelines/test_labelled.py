@@ -59,8 +59,9 @@ def test_labelled_rows_set_the_threshold_with_the_best_f1(tell, runs, csv, works
     fresh, known = pumps(200, 1), pd.read_csv(csv, sep=";")
     normals = known[known["state"] == "fine"]
     pd.concat([fresh, normals]).to_csv(workspace / "labelled.csv", index=False, sep=";")
-    answer = tell(*labels(workspace / "labelled.csv"))
+    answer = tell(*labels(workspace / "labelled.csv"), "--evaluation.baseline_rows", 200)
     assert answer.code == 0, answer.err
+    assert "untrained" in (workspace / "outputs" / runs()[0].info.run_id / "detection.md").read_text()
     assert "rule labelled_f1, which promises nothing" in answer.out
     (run,) = runs()
     unused = int(run.data.params["data/rows/calibrate"])
