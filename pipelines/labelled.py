@@ -50,7 +50,7 @@ def labelled_rows(settings: DetectionSettings, data: LitData) -> LabelledRows | 
     path, spec = _path(settings), data.spec
     reader = _reader(path, settings.label_column, data)
     frame = pd.concat(list(reader.pieces()), ignore_index=True)
-    is_anomaly = _anomalies(frame, settings, path)
+    is_anomaly = torch.from_numpy(_anomalies(frame, settings, path))
     asked = as_numbers(frame.drop(columns=settings.label_column), spec, path, 0)
     ends = torch.arange(len(frame)) if asked.windows is None else asked.windows[:, -1]
     raw = asked.raw if asked.windows is None else asked.raw[asked.windows]
@@ -61,14 +61,20 @@ def labelled_rows(settings: DetectionSettings, data: LitData) -> LabelledRows | 
         "labelled rows that fit or tune or test hold too": len(raw) - int(apart.sum()),
     }
     data.left_out |= {reason: count for reason, count in left_out.items() if count}
-    kept = torch.from_numpy(is_anomaly)[ends][apart]
-    if kept.all() or not kept.any():
-        raise UserError(
-            f"{path} gives {int((~kept).sum()):,} normal rows and {int(kept.sum()):,} anomalies to calibrate with (of "
-            f"{len(frame):,}, {len(frame) - len(kept):,} are left out as no whole window or because fit, tune or test "
-            f"hold them too; detection.normal is {', '.join(settings.normal)}): labelled_f1 needs some of both."
-        )
+    kept = is_anomaly[ends][apart]
+    _require_both(kept, len(frame), settings, path)
     return LabelledRows(model_space(spec.preprocessing, raw[apart]), kept)
+
+
+def _require_both(is_anomaly: Tensor, rows: int, settings: DetectionSettings, path: Path) -> None:
+    """Refuses rows that are all alike."""
+    anomalies = int(is_anomaly.sum())
+    if not 0 < anomalies < len(is_anomaly):
+        raise UserError(
+            f"{path} gives {len(is_anomaly) - anomalies:,} normal rows and {anomalies:,} anomalies to calibrate with (of "
+            f"{rows:,}, {rows - len(is_anomaly):,} are left out as no whole window or because fit, tune or test hold them "
+            f"too; detection.normal is {', '.join(settings.normal)}): labelled_f1 needs some of both."
+        )
 
 
 def _path(settings: DetectionSettings) -> Path:
