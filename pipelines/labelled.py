@@ -71,9 +71,9 @@ def _require_both(is_anomaly: Tensor, rows: int, settings: DetectionSettings, pa
     anomalies = int(is_anomaly.sum())
     if not 0 < anomalies < len(is_anomaly):
         raise UserError(
-            f"{path} gives {len(is_anomaly) - anomalies:,} normal rows and {anomalies:,} anomalies to calibrate with (of "
-            f"{rows:,}, {rows - len(is_anomaly):,} are left out as no whole window or because fit, tune or test hold them "
-            f"too; detection.normal is {', '.join(settings.normal)}): labelled_f1 needs some of both."
+            f"{path} gives {len(is_anomaly) - anomalies:,} normal rows and {anomalies:,} anomalies to calibrate with "
+            f"(of {rows:,}, {rows - len(is_anomaly):,} are left out as no whole window or because fit, tune or test "
+            f"hold them too; detection.normal is {', '.join(settings.normal)}): labelled_f1 needs some of both."
         )
 
 
