@@ -169,7 +169,8 @@ def seconds(series: pd.Series) -> NDArray[np.float64]:
         values = (times - pd.Timestamp(0)).dt.total_seconds().to_numpy(np.float64)
     if np.isnan(values).any():
         bad = int(np.isnan(values).argmax())
-        raise UserError(f"Row {bad}, column '{series.name}': {series.iloc[bad]!r} is no time: mend it.")
+        wrong = "the time is missing" if pd.isna(series.iloc[bad]) else f"{series.iloc[bad]!r} is no time"
+        raise UserError(f"Row {bad}, column '{series.name}': {wrong}: mend it.")
     return values
 
 

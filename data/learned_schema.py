@@ -35,10 +35,11 @@ class Moments:
         self.missing += len(values) - len(present)
         if not len(present):
             return
-        total, mean = self.count + len(present), float(present.mean())
-        shift = mean - self.mean
-        self.squares += float(np.square(present - mean).sum()) + shift**2 * self.count * len(present) / total
-        self.mean += shift * len(present) / total
+        with np.errstate(over="ignore", invalid="ignore"):
+            total, mean = self.count + len(present), present.mean()
+            shift = mean - self.mean
+            squares = np.square(present - mean).sum() + np.square(shift) * self.count * len(present) / total
+        self.squares, self.mean = self.squares + float(squares), self.mean + float(shift * len(present) / total)
         self.count = total
         self.low, self.high = min(self.low, float(present.min())), max(self.high, float(present.max()))
 
@@ -146,6 +147,12 @@ class SchemaLearner:
         if seen.is_numeric:
             if not seen.plain.count:
                 raise UserError(f"The column '{name}' has no value in the training rows: leave it out by data.ignore.")
+            if not np.isfinite(seen.scaled.squares):
+                largest = max(-seen.plain.low, seen.plain.high)
+                raise UserError(
+                    f"The column '{name}' holds numbers up to {largest:.3g}, whose squares are too large to be added: "
+                    "rescale it, or set data.log to true."
+                )
             share = seen.plain.missing / (seen.plain.missing + seen.plain.count)
             return Column(name, "numeric", seen.dtype, seen.plain.low, seen.plain.high, missing=share)
         kept = sorted(seen.categories, key=lambda text: (-seen.categories[text], text))[: self.max_categories]

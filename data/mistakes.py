@@ -33,6 +33,9 @@ _SENTENCES = {
 }
 
 
+SHORT = 1 << 20  # bytes of a file that has no line too long
+
+
 def file_mistake(file: Path, names: Sequence[str], error: Exception) -> UserError:
     """The sentence for an error of Arrow's.
 
@@ -42,6 +45,8 @@ def file_mistake(file: Path, names: Sequence[str], error: Exception) -> UserErro
         error: what Arrow raised.
     """
     text = " ".join(str(error).split())
+    if "Empty CSV file or block" in text and file.stat().st_size < SHORT and not file.name.endswith(".gz"):
+        return UserError(f"{file} holds blank lines alone: put the table there.")
     for pattern, sentence in _SENTENCES.items():
         if found := re.search(pattern, text):
             parts = found.groupdict()

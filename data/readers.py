@@ -144,17 +144,17 @@ class TableReader:
                 raise UserError(f"{file} is in UTF-16: set data.encoding to utf-16, or write it as UTF-8.")
         with _explained(file, []), self._opened(file) as reader:
             names = reader.schema.names
+        if self.columns is None and all(map(_is_number, _repeated(names) or names)):
+            raise UserError(f"{file} has no header, its first line holds numbers: name the columns by data.columns.")
         self._check_names(file, names)
         return names
 
     def _check_names(self, file: Path, names: list[str]) -> None:
-        if twice := [name for name in names if names.count(name) > 1]:
+        if twice := _repeated(names):
             raise UserError(f"{file} has the column '{twice[0]}' twice: give each a name of its own.")
         others = [mark for mark in ";\t|" if len(names) == 1 and mark in names[0] and mark != self.delimiter]
         if others:
             raise UserError(f"{file} has one column, '{names[0][:60]}': is data.delimiter {others[0]!r} meant?")
-        if self.columns is None and all(_is_number(name) for name in names):
-            raise UserError(f"{file} has no header, its first line holds numbers: name the columns by data.columns.")
 
     def _kinds(self, file: Path, names: list[str]) -> dict[str, pa.DataType]:
         """The type of each column, judged by the first piece: a number, a time, or text."""
@@ -231,6 +231,10 @@ def _numeric_frame(file: Path, batch: pa.RecordBatch) -> pd.DataFrame:
 
 def _is_table(file: Path) -> bool:
     return file.is_file() and file.name.lower().endswith(CSV + PARQUET)
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return [name for name in names if names.count(name) > 1]
 
 
 def _is_number(text: str) -> bool:

@@ -62,7 +62,7 @@ class Sequences(Strings):
             raise UserError(f"{self._file} holds no text: give --data.path a file with one sequence a line.")
         if empty := len(lines) - len(texts):
             self.left_out["empty lines"] = empty
-        return apart_by_hash(texts, self.tune_share, self.test_share)
+        return apart_by_hash(texts, self.tune_share, self.test_share, self.calibrate_share)
 
     @property
     def _file(self) -> Path:

@@ -115,7 +115,7 @@ class SMILES(Strings):
             raise UserError(f"{self.file} holds no valid SMILES: give --data.path a file with one a line.")
         if self.path is None and self.source == "zinc":
             return self._usual_split(forms)
-        return apart_by_hash(self._expressible(forms), self.tune_share, self.test_share)
+        return apart_by_hash(self._expressible(forms), self.tune_share, self.test_share, self.calibrate_share)
 
     def _usual_split(self, forms: list[str]) -> dict[Role, list[str]]:
         """The first lines are the test split; the rest is for training and tuning, without what the test holds."""
@@ -125,8 +125,8 @@ class SMILES(Strings):
         apart = [form for form in rest if form not in held_out]
         if repeated := len(rest) - len(apart):
             self.left_out["training and tuning molecules that the test split holds too"] = repeated
-        roles = apart_by_hash(apart, self.tune_share, self.test_share)
-        return {"fit": roles["fit"] + roles["test"], "tune": roles["tune"], "test": test}
+        roles = apart_by_hash(apart, self.tune_share, self.test_share, self.calibrate_share)
+        return {**roles, "fit": roles["fit"] + roles["test"], "test": test}
 
     def _written(self) -> Iterator[str]:
         """Each line's first word, as it stands in the file."""
@@ -136,6 +136,8 @@ class SMILES(Strings):
             words = line.split(maxsplit=1)
             if words:
                 yield words[0]
+            else:
+                self.left_out["empty lines"] = self.left_out.get("empty lines", 0) + 1
 
     def _canonical(self, written: list[str]) -> list[str]:
         """The canonical form of each string, empty where it is no valid SMILES; kept for the next time."""

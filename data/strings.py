@@ -22,6 +22,8 @@ class Strings(LitData):
 
     Args:
         length: tokens that a string may have; by default as many as the longest training string.
+        calibrate_share: share of the distinct strings that calibrates a detector; all strings are then taken for
+            normal. 0, the default, is for data that know of no normal strings: no detector is made.
         vocabulary_size: tokens, the most frequent of the training strings, that are told apart; all by default.
         **loading: what every data set takes, see :class:`data.base.LitData`.
 
@@ -29,13 +31,21 @@ class Strings(LitData):
         UserError: if a value makes no sense.
     """
 
-    def __init__(self, length: int | None = None, vocabulary_size: int | None = None, **loading: Any):
+    def __init__(
+        self,
+        length: int | None = None,
+        vocabulary_size: int | None = None,
+        calibrate_share: float = 0.0,
+        **loading: Any,
+    ):
         super().__init__(**loading)
+        if calibrate_share:
+            require_share("calibrate_share", calibrate_share)
         if length is not None:
             require_at_least("length", length, 1)
         if vocabulary_size is not None:
             require_at_least("vocabulary_size", vocabulary_size, 1)
-        self.length, self.vocabulary_size = length, vocabulary_size
+        self.length, self.vocabulary_size, self.calibrate_share = length, vocabulary_size, calibrate_share
 
     @property
     @abstractmethod
@@ -108,6 +118,10 @@ class Strings(LitData):
         """The ids of each role's strings, ``(N, T)`` of type int64."""
         return {role: self._rows(role, texts) for role, texts in self.texts.items()}
 
+    def _apart(self, loaded: dict[Role, Rows]) -> dict[Role, Rows]:
+        """As they are: no string stands in two roles, though two may be alike in the vocabulary's tokens."""
+        return loaded
+
     def _rows(self, role: Role, texts: Sequence[str]) -> Rows:
         numbers = [self.tokenizer.numbers(text) for text in texts]
         if unknown := sum(MARKS.index(UNKNOWN) in ids for ids in numbers):
@@ -115,26 +129,33 @@ class Strings(LitData):
         return Rows(self.tokenizer.padded(numbers))
 
 
-def apart_by_hash(texts: Sequence[str], tune_share: float, test_share: float) -> dict[Role, list[str]]:
-    """Three roles by the strings' SHA-256: equal strings share a role, and their order and number change nothing else.
+def apart_by_hash(
+    texts: Sequence[str], tune_share: float, test_share: float, calibrate_share: float = 0.0
+) -> dict[Role, list[str]]:
+    """Roles by the strings' SHA-256: equal strings share a role, and their order and number change nothing else.
 
-    Of the distinct strings ``test_share`` are for the test and ``tune_share`` for tuning, two or more each.
+    Of the distinct strings ``test_share`` are for the test and ``tune_share`` for tuning, two or more each, and
+    ``calibrate_share`` for calibration; without that there is no such role.
 
     Raises:
         UserError: if the shares leave no training strings.
     """
     distinct = sorted(set(texts), key=lambda text: sha256(text.encode()).digest())
     test, tune = (max(2, round(share * len(distinct))) for share in (test_share, tune_share))
-    if len(distinct) < test + tune + 2:
+    held_out = test + tune + (max(2, round(calibrate_share * len(distinct))) if calibrate_share else 0)
+    if len(distinct) < held_out + 2:
         raise UserError(
-            f"{len(distinct)} distinct strings are too few to train, tune and test on: give 6 or more, and "
-            "data.tune_share and data.test_share that leave 2 or more to train on."
+            f"{len(distinct)} distinct strings are too few to train, tune and test on: give 6 or more, 8 to calibrate "
+            "with some too, and data.tune_share and data.test_share that leave 2 or more to train on."
         )
     members: dict[Role, set[str]] = {
-        "fit": set(distinct[test + tune :]),
+        "fit": set(distinct[held_out:]),
         "tune": set(distinct[test : test + tune]),
+        "calibrate": set(distinct[test + tune : held_out]),
         "test": set(distinct[:test]),
     }
+    if not calibrate_share:
+        del members["calibrate"]
     return {role: [text for text in texts if text in of_role] for role, of_role in members.items()}
 
 

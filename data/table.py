@@ -127,7 +127,15 @@ class Table(TableData):
         return self._held(self.reader)
 
     def test_pieces(self) -> Pieces | None:
-        return self._held(self.test_reader) if self.test_reader else None
+        if self.test_reader is None:
+            return None
+        given, meaning = next(iter(self.test_reader.pieces())).columns, self.meaning
+        needed = [*meaning.features, self.label_column, self.entity_column, self.time_column]
+        if absent := [name for name in needed if name and name not in given]:
+            raise UserError(
+                f"{self.test_path} lacks the column '{absent[0]}' of {self.path}: give it the same columns."
+            )
+        return self._held(self.test_reader)
 
     def _held(self, reader: TableReader) -> Pieces:
         """The table: in memory, in the order of its times, or read anew each time that it is asked for."""

@@ -151,8 +151,16 @@ class TableData(LitData):
         """Goes through the training rows."""
         self.prepare_data()
         learner = self.learner()
+        rows = 0
         for piece in self.intake.assigned():
-            learner.update(piece.of("fit").frame)
+            fit = piece.of("fit").frame
+            learner.update(fit)
+            rows += len(fit)
+        if not rows:
+            told = ", ".join(f"{count:,} {reason}" for reason, count in self.intake.left_out.items()) or "none"
+            raise UserError(
+                f"The table has no normal row to fit with (left out: {told}): give it more, or lower the other shares."
+            )
         return Learned(learner.schema, learner.preprocessing)
 
     def learner(self, entity: str | None = None) -> SchemaLearner:

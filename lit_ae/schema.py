@@ -137,9 +137,9 @@ class Schema(Codec):
             return
         if len(absent) == len(self.columns):
             raise UserError(f"{place} names none of the model's columns ({_listed(self.names)}): name its columns.")
-        spare = [name for name in given if name not in self.names]
-        nearest = get_close_matches(absent[0], spare, n=1)
-        hint = f" ('{nearest[0]}' is not one of the model's: was it meant?)" if nearest else ""
+        spare = {name.lower(): name for name in given if name not in self.names}
+        nearest = get_close_matches(absent[0].lower(), spare, n=1)
+        hint = f" ('{spare[nearest[0]]}' is not one of the model's: was it meant?)" if nearest else ""
         raise UserError(
             f"{place} lacks the column(s) {_listed(absent)}{hint}: the model needs all {len(self.columns)}."
         )

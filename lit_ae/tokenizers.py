@@ -77,13 +77,13 @@ class Tokenizer(Described, Codec):
         """
         return text
 
-    def encode(self, rows: Sequence[Any]) -> Tensor:
-        """Strings to ids ``(N, length)``, int64.
+    def encode(self, rows: Sequence[Any], first_row: int = 0) -> Tensor:
+        """Strings to ids ``(N, length)``, int64; ``first_row`` is the number of the first of them, for the error.
 
         Raises:
             UserError: a row that is no string, is not valid, or has more tokens than a row can hold.
         """
-        return self.padded([self._numbers(row, place) for place, row in enumerate(rows)])
+        return self.padded([self._numbers(row, place) for place, row in enumerate(rows, first_row)])
 
     def padded(self, numbers: Sequence[Sequence[int]]) -> Tensor:
         """Rows of ids, none of them longer than ``length``, filled up: ``(N, length)``, int64."""

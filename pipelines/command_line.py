@@ -21,6 +21,16 @@ from pipelines.values import closest
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ROOT / "pipelines" / "recipes"
 DEFAULT_RECIPE = "vae_digits"
+RECIPE_OF = {  # the default where such data are named, and no model
+    "Arrays": "autoencoder_table",
+    "MNIST": "vae_mnist",
+    "NetworkTraffic": "autoencoder_network_traffic",
+    "SMILES": "vae_smiles",
+    "Sensors": "autoencoder_sensors",
+    "Sequences": "vae_smiles",
+    "Series": "autoencoder_table",
+    "Table": "autoencoder_table",
+}
 FLAGS = {"help", "print_config", "recipe"}  # options that may stand without a value
 
 
@@ -51,7 +61,8 @@ def own_options() -> dict[str, str]:
     """The options that belong to the command itself, with their help."""
     grouped = {name: f"{option.help} (default {option.default})" for name, option in grouped_options().items()}
     return {
-        "recipe": f"An experiment of pipelines/recipes by name, or a YAML file (default {DEFAULT_RECIPE}).",
+        "recipe": f"An experiment of pipelines/recipes by name, or a YAML file (default "
+        f"{DEFAULT_RECIPE}, or with --data alone one for such data).",
         "resume": "Go on with this run (its id) from its last checkpoint, in the same MLflow run.",
         **grouped,
     }
@@ -73,7 +84,8 @@ def read(argv: list[str]) -> Request:
     if "resume" in given and not files:
         files = [local_file(f"runs:/{given['resume']}/config.yaml", _output_dir(flags))]
     if not files and "model" not in dict(flags):
-        files = [named_file(DEFAULT_RECIPE)]
+        data = (dict(flags).get("data") or "").rpartition(".")[2]
+        files = [named_file(RECIPE_OF.get(data, DEFAULT_RECIPE))]
     named = [*(option for file in files for option in flatten(read_yaml(file))), *flags]
     catalogue.check(named, own)
     grouped = grouped_options()

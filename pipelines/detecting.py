@@ -8,7 +8,7 @@ import lightning as L
 import torch
 
 from data.base import LitData, Role
-from lit_ae.detection.calibration import lowest_p_value
+from lit_ae.detection.calibration import least_rows, lowest_p_value, rounded_up
 from lit_ae.detection.detector import Detector
 from lit_ae.detection.settings import DetectionSettings
 from lit_ae.errors import UserError
@@ -17,6 +17,7 @@ from lit_ae.monitoring.profile import Profile, Seen
 from lit_ae.randomness import run_seed
 from pipelines.checkpoints import BestCheckpoint, WholeFiles
 from pipelines.configuration import CommandLine, trainer_of
+from pipelines.labelled import labelled_rows
 
 WATCHED_BY: tuple[Role, ...] = ("fit", "calibrate")
 
@@ -37,15 +38,24 @@ def check_detection(line: CommandLine) -> None:
         return
     if settings.members > 1 and line.trainer.world_size > 1:
         raise UserError("detection.members are trained by one process: set trainer.devices to 1, or members to 1.")
-    if settings.rule == "labelled_f1":
-        raise UserError("detection.rule labelled_f1 needs labelled anomalies to calibrate with: take conformal.")
+    labelled_rows(settings, data)
     rows = data.split_sizes["calibrate"]
     lowest = lowest_p_value(rows, settings.tail)
     if settings.rule in ("conformal", "fdr") and settings.budget < lowest:
+        kept, needed = settings.words_for(rounded_up(lowest)), least_rows(settings.budget, settings.tail)
         raise UserError(
-            f"detection.alpha is {settings.budget:g}, but {rows} calibration rows can promise no less than "
-            f"{lowest:.2g}: raise it, give more normal rows, or set detection.enabled to false."
+            f"{rows:,} calibration rows can't promise that {settings.budget:g} of normal rows alarm at most: set "
+            f"{kept}, give {needed:,} normal rows to calibrate with (by more rows, or a larger data.calibrate_share), "
+            "or set --detection.enabled false."
         )
+
+
+def no_detector(line: CommandLine) -> str | None:
+    """Why there is no detector, where options of detection were given; None where nobody has asked for one."""
+    settings, data = line.option("detection"), line.datamodule
+    if not settings.enabled or is_wanted(settings, data) or vars(settings) == vars(DetectionSettings()):
+        return None
+    return f"none: {data.spec.name} does not say which rows are normal, as by an option such as data.normal"
 
 
 def make_detector(line: CommandLine, model: LitAutoencoder, callbacks: Sequence[L.Callback]) -> Detector | None:
@@ -63,8 +73,14 @@ def make_detector(line: CommandLine, model: LitAutoencoder, callbacks: Sequence[
     others = [train_member(line, model, seed + place, callbacks) for place in range(1, settings.members)]
     L.seed_everything(seed, verbose=False)
     models = [one.cpu().eval().requires_grad_(False) for one in (model, *others)]
+    return fit_detector(models, settings, data)
+
+
+def fit_detector(models: Sequence[LitAutoencoder], settings: DetectionSettings, data: LitData) -> Detector:
+    """The detector of trained models, by the roles of their data; for labelled_f1 also by the table that it names."""
     fit, tune, calibrate = (data.split(role).x for role in ("fit", "tune", "calibrate"))
-    return Detector.fit(models, fit, tune, calibrate, settings, data.rows["calibrate"].entity)
+    entity = data.rows["calibrate"].entity
+    return Detector.fit(models, fit, tune, calibrate, settings, entity, labelled_rows(settings, data))
 
 
 def make_profile(detector: Detector | None, data: LitData) -> Profile | None:

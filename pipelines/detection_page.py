@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
+AT = "recall_at_false_alarms_"
 TITLES = {
     "auroc": "AUROC",
     "auroc_by_entity": "AUROC, mean over entities",
     "ap": "AP (95 %)",
     "ap_by_entity": "AP, mean over entities",
-    "recall_at_false_alarms_0.01": "recall at 1 %",
-    "recall_at_false_alarms_0.05": "recall at 5 %",
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
@@ -41,9 +40,18 @@ def markdown(figures: Mapping[str, Mapping[str, float]], protocol: Mapping[str, 
 
 
 def _detectors(figures: Mapping[str, Mapping[str, float]]) -> str:
-    shown = [name for name in TITLES if any(name in own for own in figures.values())]
-    lines = [_row(["detector", *(TITLES[name] for name in shown)]), _row(["---"] * (len(shown) + 1))]
+    titles = _titles(figures)
+    shown = [name for name in titles if any(name in own for own in figures.values())]
+    lines = [_row(["detector", *(titles[name] for name in shown)]), _row(["---"] * (len(shown) + 1))]
     return "\n".join([*lines, *(_row([name, *(_cell(own, key) for key in shown)]) for name, own in figures.items())])
+
+
+def _titles(figures: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """Of every figure, in order: ranking, the recall at each rate of false alarms that there is, and the others."""
+    rates = sorted({float(key.removeprefix(AT)) for own in figures.values() for key in own if key.startswith(AT)})
+    recalls = {f"{AT}{rate:g}": f"recall at {100 * rate:g} %" for rate in rates}
+    ranking = {name: title for name, title in TITLES.items() if name.startswith(("auroc", "ap"))}
+    return ranking | recalls | TITLES
 
 
 def _families(figures: Mapping[str, Mapping[str, float]]) -> str:

@@ -144,6 +144,27 @@ def unit_grid(
     return _grid([row[: _most_columns(row)] for row in rows], path, title, value_range, notes, (), below)
 
 
+def explanation_grid(rows: Array, expected: Array, heat: Array, nearest: Array, path: str | Path, title: str) -> Path:
+    """Images that alarm, above what was expected of them, where they are strange, and the nearest training image.
+
+    Args:
+        rows: the images ``(N, C, H, W)``; as many as fit are shown, from the first.
+        expected: the same, as the model would have them.
+        heat: the share of its image's strangeness that each pixel has ``(N, H, W)``.
+        nearest: the training image nearest to each ``(N, C, H, W)``.
+        path: the PNG file to write.
+        title: what is shown, of which data and model.
+    """
+    shown = slice(_most_columns(to_numpy(rows)))
+    low, high = finite_range(to_numpy(rows)[shown])
+    plain = [_rgb(to_numpy(images)[shown], low, high) for images in (rows, expected, nearest)]
+    shares = to_numpy(heat)[shown, None]
+    hottest = shares.max(axis=(1, 2, 3), keepdims=True)
+    hot = _rgb(shares / np.where(hottest > 0, hottest, 1.0), 0, 1, "magma")
+    labels = ["alarm", "expected", "where it is strange\nwhite: the most", "nearest normal"]
+    return _image_grid([plain[0], plain[1], hot, plain[2]], path, title, labels, (), "the highest score first")
+
+
 def _most_columns(samples: np.ndarray) -> int:
     longer_side = max(samples.shape[2:]) if samples.ndim == 4 else 64
     return next((columns for side, columns in ((32, 12), (64, 8), (128, 6)) if longer_side <= side), 4)

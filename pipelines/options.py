@@ -50,6 +50,7 @@ class Evaluation:
         compression_rows: test images whose code is compressed, and compared with JPEG; 0 leaves it out.
         baseline_rows: most training rows that each classical detector beside the model is fitted on; 0 leaves them out.
         bootstrap: draws of the interval of the average precision; 0 leaves it out.
+        false_alarm_rates: shares of false alarms at each of which the highest recall is reported.
         tsne_rows: test rows in the pictures of the code by t-SNE, which takes longer than all other pictures; 0 leaves
             them out.
         longest_buffer: rows around an event that VUS-PR forgives, and of the stretches that the bootstrap of a series
@@ -71,6 +72,7 @@ class Evaluation:
         drawn_strings: int = 1000,
         baseline_rows: int = 10_000,
         bootstrap: int = 1000,
+        false_alarm_rates: list[float] = [0.01, 0.05],  # noqa: B006
         tsne_rows: int = 2000,
         longest_buffer: int = 100,
     ):
@@ -86,6 +88,9 @@ class Evaluation:
             raise UserError("evaluation.label_efficiency needs numbers above 0 or all, and label_draws at least 1.")
         if longest_buffer < 1:
             raise UserError(f"evaluation.longest_buffer must be at least 1, not {longest_buffer}.")
+        if wrong := [rate for rate in false_alarm_rates if not 0 < rate < 1]:
+            raise UserError(f"evaluation.false_alarm_rates holds {wrong[0]:g}, but each must lie between 0 and 1.")
+        self.false_alarm_rates = list(false_alarm_rates)
         self.label_efficiency, self.label_draws = label_efficiency, label_draws
         self.fid_samples, self.features, self.longest_buffer = fid_samples, features, longest_buffer
 

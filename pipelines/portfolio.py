@@ -13,6 +13,7 @@ from lit_ae.module import LitAutoencoder
 from pipelines import pictures
 from pipelines.callbacks import draw_reconstructions
 from pipelines.detection_pictures import draw_detection
+from pipelines.explained import explain_alarms
 from pipelines.judging.verdict import Verdict
 from pipelines.projection import Projection, planes
 from pipelines.string_portfolio import draw_strings
@@ -60,6 +61,8 @@ def draw_portfolio(
         drawn += _draw_samples(model, data, verdict, folder, what)
     if verdict.detection is not None:
         drawn += draw_detection(verdict.detection, folder, what)
+    if verdict.detector is not None:
+        drawn += explain_alarms(verdict.detector, test.x, tracker, what)
     for path in drawn:
         tracker.log_file(path, "pictures")
     return folder

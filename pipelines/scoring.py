@@ -21,6 +21,7 @@ from lit_ae.serving.files import load_detector
 from lit_ae.serving.frames import Frame
 from lit_ae.serving.verdicts import verdicts
 from lit_ae.spec import DataSpec
+from lit_ae.tokenizers import Tokenizer
 from lit_ae.windows import window_rows
 from pipelines.models import fetch_model
 from pipelines.parts import NotWritableError, Parts
@@ -143,7 +144,7 @@ def as_numbers(frame: pd.DataFrame, spec: DataSpec, path: Path, first: int) -> F
         UserError: naming the column, and the row where there is one.
     """
     if spec.schema is None:
-        return Frame(plain(frame, spec, path), None)
+        return Frame(plain(frame, spec, path, first), None)
     raw = spec.schema.encode(frame, str(path), first)
     if len(spec.shape) == 1:
         return Frame(raw, None)
@@ -157,8 +158,10 @@ def series_of(frame: pd.DataFrame, schema: Schema) -> NDArray[np.int64]:
     return pd.factorize(frame[schema.entity])[0].astype(np.int64)
 
 
-def plain(frame: pd.DataFrame, spec: DataSpec, path: Path) -> Tensor:
-    """The numbers of a frame as samples of a model that knows no columns' names, such as one of images."""
+def plain(frame: pd.DataFrame, spec: DataSpec, path: Path, first: int = 0) -> Tensor:
+    """The rows of a frame as samples of a model that knows no columns' names, such as one of images or strings."""
+    if spec.tokenizer is not None:
+        return strings(frame, spec.tokenizer, path, first)
     numeric = frame.select_dtypes("number")
     if numeric.shape[1] != spec.features or numeric.shape[1] < frame.shape[1]:
         raise UserError(
@@ -166,3 +169,15 @@ def plain(frame: pd.DataFrame, spec: DataSpec, path: Path) -> Tensor:
             f"{spec.features}, in the order of its samples {list(spec.shape)}: give it these alone."
         )
     return torch.from_numpy(numeric.to_numpy(np.float32)).view(-1, *spec.shape)
+
+
+def strings(frame: pd.DataFrame, tokenizer: Tokenizer, path: Path, first: int) -> Tensor:
+    """The one column of a frame as ids of tokens."""
+    if frame.shape[1] != 1:
+        raise UserError(
+            f"{path} has {frame.shape[1]} columns, and the model takes strings: give it one column of them."
+        )
+    try:
+        return tokenizer.encode(frame.iloc[:, 0].tolist(), first)
+    except UserError as mistake:
+        raise UserError(f"{path}: {mistake}") from mistake

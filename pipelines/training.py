@@ -28,7 +28,7 @@ from pipelines.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
 from pipelines.checks import check
 from pipelines.command_line import Request
 from pipelines.configuration import CommandLine, configure, trainer_of
-from pipelines.detecting import make_detector, make_profile
+from pipelines.detecting import make_detector, make_profile, no_detector
 from pipelines.evaluation import evaluate
 from pipelines.judging.verdict import Verdict
 from pipelines.mistakes import explained
@@ -262,6 +262,8 @@ def judge(
     if detector is not None:
         tracker.log_metrics(detector.figures, step)
         print(f"Detector    {detector}")
+    elif note := no_detector(line):
+        print(f"Detector    {note}")
     return verdict
 
 

@@ -87,6 +87,19 @@ def lowest_p_value(rows: int, with_tail: bool) -> float:
     return 1 / (1 + rows) / reach
 
 
+def least_rows(budget: float, with_tail: bool) -> int:
+    """How many independent calibration rows can give a p-value as low as the budget."""
+    alone = math.ceil(1 / budget) - 1
+    tailed = max(math.ceil(LEAST / SHARE), math.ceil(1 / (REACH * budget)) - 1)
+    return min(alone, tailed) if with_tail else alone
+
+
+def rounded_up(share: float) -> float:
+    """A share between 0 and 1 in two digits, not below it: a budget that can be typed, and is kept."""
+    unit = 10.0 ** (math.floor(math.log10(share)) - 1)
+    return math.ceil(share / unit) * unit
+
+
 def discoveries(p: Tensor, rate: float) -> Tensor:
     """Which rows are anomalies such that a share ``rate`` of these is false on average (Benjamini & Hochberg 1995).
 

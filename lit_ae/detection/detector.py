@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_ae.detection.anomalies import synthetic_anomalies
 from lit_ae.detection.blocks import in_blocks
-from lit_ae.detection.calibration import Calibration, best_f1, discoveries
+from lit_ae.detection.calibration import Calibration, best_f1, discoveries, rounded_up
 from lit_ae.detection.choice import choose
 from lit_ae.detection.dependence import blocks_in_time
 from lit_ae.detection.evidence import Witness
@@ -150,7 +150,11 @@ class Detector:
         if self.settings.rule == "labelled_f1":
             if labelled is None:
                 raise UserError("The rule labelled_f1 needs labelled rows: give some, or set detection.rule.")
-            return best_f1(self.score(labelled[0]), labelled[1])
+            scores = self.score(labelled[0])
+            known = scores == scores
+            scores, anomalous = scores[known], labelled[1][known]
+            self.notes |= {"labelled_rows": len(scores), "labelled_anomalies": int(anomalous.sum())}
+            return best_f1(scores, anomalous)
         return self.thresholds()[self.settings.rule]
 
     def thresholds(self) -> dict[str, float]:
@@ -167,7 +171,8 @@ class Detector:
     @property
     def figures(self) -> dict[str, float]:
         """What a run keeps of the calibration, by MLflow key."""
-        names = ("calibration_rows", "effective_rows", "block_rows", "lowest_p_value")
+        names: tuple[str, ...] = ("calibration_rows", "effective_rows", "block_rows", "lowest_p_value")
+        names += tuple(name for name in ("labelled_rows", "labelled_anomalies") if name in self.notes)
         found = {"threshold": self.threshold, **{name: self.notes[name] for name in names}}
         found |= {f"synthetic_auroc/{kind}": value for kind, value in self.notes["synthetic_auroc"].items()}
         return {f"detection/{name}": float(value) for name, value in found.items() if math.isfinite(value)}
@@ -181,7 +186,8 @@ class Detector:
             "fdr": f"at most {budget:.3g} of the alarms are false, {by}",
         }.get(rule, f"rule {rule}, which promises nothing")
         if math.isinf(self.threshold):
-            promise = f"never alarms: {budget:.3g} can't be promised {by}"
+            lowest = self.settings.words_for(rounded_up(self.calibration.lowest))
+            promise = f"never alarms: {budget:.3g} can't be promised {by}; {lowest} can"
         return f"{' + '.join(self.chosen)}; threshold {self.threshold:.4g}; {promise}"
 
     # Scoring
@@ -241,7 +247,8 @@ class Detector:
 
     def _residuals(self, x: Tensor) -> dict[str, Tensor]:
         inside = x if self.hull is None else self.hull.clamped(x)
-        found = [one.residuals(x, inside) for one in self.witnesses]
+        asked = self.witnesses[:1] if self.model.spec.kind == "sequence" else self.witnesses  # ids have no mean
+        found = [one.residuals(x, inside) for one in asked]
         mean = {name: torch.stack([each[name] for each in found]).mean(0) for name in ("residual", "ratios")}
         return {**mean, "z": found[0]["z"]}
 

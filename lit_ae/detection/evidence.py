@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lit_ae.detection.blocks import in_blocks
@@ -103,15 +104,30 @@ class Witness:
     def residuals(self, x: Tensor, inside: Tensor) -> dict[str, Tensor]:
         """Of one block: codes, x̂ - x by :meth:`imputed`, and each feature's share of its normal residual ``(N, F)``.
 
+        Of tokens see :meth:`_of_tokens`; a token's ratio is the root of its surprise.
+
         Args:
             x: rows in model space.
             inside: the same rows as the model is asked about them, see :meth:`Hull.clamped`.
         """
         seen = _seen(self.model, inside)
+        if self.norms is None:
+            residual, surprise = self._of_tokens(x, seen.latent)
+            return {"z": seen.z, "residual": residual, "ratios": surprise.sqrt()}
         residual = self.imputed(inside, seen.residual) + (inside - x)
-        left = magnitudes(residual, self.model.spec)
-        ratios = torch.zeros_like(left) if self.norms is None else left / self.norms.sigma
-        return {"z": seen.z, "residual": residual, "ratios": ratios}
+        return {"z": seen.z, "residual": residual, "ratios": magnitudes(residual, self.model.spec) / self.norms.sigma}
+
+    def _of_tokens(self, x: Tensor, latent: Latent) -> tuple[Tensor, Tensor]:
+        """The most probable ids after the tokens before them, minus x; and -log p of x where they differ, ``(N, T)``.
+
+        What is padding is as expected.
+        """
+        outputs = self.model.network.decode(latent.mean, target=x, skips=latent.skips)
+        surprise = F.cross_entropy(outputs, x.long(), reduction="none")
+        expected = outputs.argmax(1).to(x.dtype)
+        if self.model.spec.pad is not None:
+            expected = expected.where(x != self.model.spec.pad, x)
+        return expected - x, surprise * (expected != x)
 
     def imputed(self, x: Tensor, residual: Tensor) -> Tensor:
         """x̂ - x where x̂ is made of the features that are not strange.

@@ -56,7 +56,8 @@ class Explanations(NamedTuple):
 
     Attributes:
         rows: the rows' numbers ``(R,)``.
-        share: of the row's strangeness that each feature has, ``(R, features)``; a row's shares add up to 1.
+        share: of the row's strangeness that each feature has, ``(R, features)``; a row's shares add up to 1, or are
+            all 0 for tokens that are all as expected.
         residual: value minus expected value in model space, ``(R, features)``; of a category its most surprising value.
         raw: the row in the user's units, ``(R, ...)``.
         expected: the row as the model would have it, in the user's units, ``(R, ...)``.
@@ -94,12 +95,21 @@ class Explanations(NamedTuple):
         for row, (shares, features) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
             parts = [
                 f"{names[feature]} is {_shown(values[row][feature])}{self._beyond(row, feature, values[row][feature])} "
-                f"and not {_shown(expected[row][feature])} ({share:.0%})"
+                f"{_instead(values[row][feature], expected[row][feature])} ({share:.0%})"
                 for share, feature in zip(shares, features, strict=True)
                 if share > 0
             ]
-            sentences.append("; ".join(parts))
+            sentences.append("; ".join(parts) or "no feature stands out by itself")
         return sentences
+
+    def neighbours(self, top: int = 3) -> list[str]:
+        """Of each row what the nearest normal row has in the place of its ``top`` features, in their order."""
+        names, values = self.names, self._told(self.nearest_raw[:, 0])
+        best = self.share.topk(min(top, len(names)), dim=1).indices.tolist()
+        return [
+            ", ".join(f"{names[feature]} {_shown(values[row][feature])}" for feature in features)
+            for row, features in enumerate(best)
+        ]
 
     def _beyond(self, row: int, feature: int, value: object) -> str:
         return ", beyond what training has seen," if self.outside[row, feature] and value != UNSEEN else ""
@@ -110,6 +120,8 @@ class Explanations(NamedTuple):
             raw = raw[:, -1]
         if self.spec.schema is not None:
             return self.spec.schema.decode(raw).to_numpy(dtype=object).tolist()
+        if self.spec.kind == "sequence":
+            return [[self.spec.vocabulary[round(number)] for number in row] for row in raw.tolist()]
         channels = raw.flatten(1).unflatten(1, (-1, len(self.names)))
         return channels.mean(1).tolist()
 
@@ -130,6 +142,13 @@ def normalized(ratios: Tensor) -> Tensor:
     """Squared ratios ``(N, F)`` as shares that add up to 1."""
     squares = ratios.double().square()
     return squares / squares.sum(1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+
+
+def _instead(value: object, expected: object) -> str:
+    """What was expected; of a category that is the likeliest and yet strange here, just that."""
+    if _shown(value) == _shown(expected):
+        return "and hardly goes with the rest"
+    return f"and not {_shown(expected)}"
 
 
 def _shown(value: object) -> str:

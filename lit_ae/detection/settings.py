@@ -32,6 +32,10 @@ class DetectionSettings:
         rule: how the budget becomes a threshold: conformal keeps it, fdr is Benjamini-Hochberg over the rows that are
             judged together; quantile, contamination, sigma (mean + 3 standard deviations) and labelled_f1 promise
             nothing and are there to compare.
+        labelled: for the rule labelled_f1, a CSV or Parquet file of rows with the data's columns and a label, as it is
+            scored: of windows the rows in time order. Its rows that fit, tune or test hold too are left out.
+        label_column: the column of that file that says what a row is.
+        normal: the labels that are normal; all others are anomalies.
         contamination: the share of anomalies that the rule contamination expects.
         scores: the scores that are combined; by default chosen on synthetic anomalies made of held-out normal rows.
         top_features: how many of the worst features the score top_features averages.
@@ -51,6 +55,9 @@ class DetectionSettings:
         alarms_per_day: float | None = None,
         rows_per_day: float | None = None,
         rule: Rule = "conformal",
+        labelled: str | None = None,
+        label_column: str = "label",
+        normal: list[str] = ["normal", "0", "false"],  # noqa: B006 - never changed, and shown as the default
         contamination: float = 0.05,
         scores: list[ScoreName] | None = None,
         top_features: int = 5,
@@ -63,6 +70,7 @@ class DetectionSettings:
         seed: int = 0,
     ):
         self.enabled, self.alpha, self.rule, self.contamination = enabled, alpha, rule, contamination
+        self.labelled, self.label_column, self.normal = labelled, label_column, list(normal)
         self.alarms_per_day, self.rows_per_day = alarms_per_day, rows_per_day
         self.scores = None if scores is None else list(scores)
         self.top_features, self.clip, self.neighbours, self.bank_size = top_features, clip, neighbours, bank_size
@@ -78,6 +86,12 @@ class DetectionSettings:
             return self.alpha
         return self.alarms_per_day / self.rows_per_day
 
+    def words_for(self, budget: float) -> str:
+        """The option that asks for a budget, in the unit of the one that was given."""
+        if self.rows_per_day is None:
+            return f"--detection.alpha {budget:.2g}"
+        return f"--detection.alarms_per_day {budget * self.rows_per_day:.6g}"
+
     def _check_shares(self) -> None:
         if (self.alarms_per_day is None) != (self.rows_per_day is None):
             raise UserError("detection.alarms_per_day and detection.rows_per_day go together: set both, or alpha.")
@@ -91,6 +105,10 @@ class DetectionSettings:
     def _check_choices(self) -> None:
         if self.rule not in get_args(Rule):
             raise UserError(f"detection.rule is {self.rule!r}, but it must be one of {', '.join(get_args(Rule))}.")
+        if self.labelled is not None and self.rule != "labelled_f1":
+            raise UserError(
+                "detection.labelled is for the rule labelled_f1: set detection.rule to that, or leave it out."
+            )
         known = get_args(ScoreName)
         unknown = [name for name in self.scores or () if name not in known]
         if unknown or self.scores == []:

@@ -1,5 +1,7 @@
 """How well a score puts anomalies above normal rows, whatever the threshold."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
@@ -10,8 +12,8 @@ Integers = NDArray[np.int64]
 RATES = (0.01, 0.05)
 
 
-def ranking_figures(score: Floats, anomaly: Booleans) -> dict[str, float]:
-    """Base rate, AUROC, average precision, and the recall within a rate of false alarms.
+def ranking_figures(score: Floats, anomaly: Booleans, rates: Sequence[float] = RATES) -> dict[str, float]:
+    """Base rate, AUROC, average precision, and the recall within rates of false alarms.
 
     The recall at a rate is the highest of any threshold whose false alarms stay within it on these very rows: a figure
     of the ranking, not of a threshold that was known beforehand.
@@ -19,9 +21,10 @@ def ranking_figures(score: Floats, anomaly: Booleans) -> dict[str, float]:
     Args:
         score: higher is worse ``(N,)``.
         anomaly: what the rows are ``(N,)``; both kinds must be there.
+        rates: of false alarms.
     """
     false_alarms, recall, _ = roc_curve(anomaly, score, drop_intermediate=False)
-    within = {f"recall_at_false_alarms_{rate:g}": recall[false_alarms <= rate].max() for rate in RATES}
+    within = {f"recall_at_false_alarms_{rate:g}": recall[false_alarms <= rate].max() for rate in rates}
     return {
         "base_rate": float(anomaly.mean()),
         "auroc": float(roc_auc_score(anomaly, score)),

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
-from lit_ae.detection.calibration import lowest_p_value
+from lit_ae.detection.calibration import least_rows, lowest_p_value, rounded_up
 from lit_ae.detection.detector import Detector
 from lit_ae.detection.settings import DetectionSettings
 from lit_ae.errors import UserError
@@ -53,9 +53,15 @@ def recalibrate(detector: Detector, recent: Seen, alpha: float | None = None) ->
         alpha: the false-alarm budget; by default as it was.
 
     Raises:
-        UserError: there are too few rows, or so many of them alarm that another threshold would blind the model.
+        UserError: the threshold is one by labels, there are too few rows, or so many of them alarm that another
+            threshold would blind the model.
     """
     settings = detector.settings if alpha is None else with_alpha(detector.settings, alpha)
+    if settings.rule == "labelled_f1":
+        raise UserError(
+            "The model's threshold is by the rule labelled_f1, which normal rows alone can't renew: train it anew with "
+            "detection.labelled, or with the rule conformal."
+        )
     judged = detector.judge(recent.x)
     before, rows = detector.threshold, int(judged.is_scored.sum())
     alarms_before = float(judged.is_anomaly.sum()) / max(1, rows)
@@ -72,7 +78,7 @@ def recalibrate(detector: Detector, recent: Seen, alpha: float | None = None) ->
         worth = detector.calibration.effective_rows
         raise UserError(
             f"The {rows:,} rows are worth {worth:,.0f} independent ones, which can't promise {settings.budget:g}: give "
-            f"more of them, or raise --alpha to {detector.calibration.lowest:.2g}."
+            f"more of them, or raise --alpha to {rounded_up(detector.calibration.lowest):.2g}."
         )
     asked, detector.threshold = detector.threshold, max(lowest, detector.threshold)
     alarms = float((judged.score[judged.is_scored] > detector.threshold).double().mean())
@@ -86,11 +92,10 @@ def require_enough(rows: int, settings: DetectionSettings) -> None:
     Raises:
         UserError: saying how many are needed.
     """
-    needed = math.ceil(1 / settings.budget) - 1
     if lowest_p_value(rows, settings.tail) > settings.budget:
         raise UserError(
-            f"{rows:,} scored rows can't promise {settings.budget:g} false alarms a normal row: give {needed:,} "
-            "confirmed normal rows or more, or raise --alpha."
+            f"{rows:,} scored rows can't promise {settings.budget:g} false alarms a normal row: give "
+            f"{least_rows(settings.budget, settings.tail):,} confirmed normal rows or more, or raise --alpha."
         )
 
 

@@ -36,8 +36,9 @@ def verdicts_of_each(detector: Detector, asked: Sequence[Frame], top: int = 3) -
     reasons = np.full(len(score), "", dtype=object)
     anomalies = torch.cat([one.is_anomaly for one in judged]).nonzero().flatten()
     for rows in anomalies.split(EXPLAINED_AT_ONCE) if len(anomalies) else ():
-        x = model_space(preprocessing, joined.samples(rows))
-        reasons[rows.numpy()] = detector.explain(x, torch.arange(len(rows))).reasons(top)
+        raw = joined.samples(rows)
+        found = detector.explain(model_space(preprocessing, raw), torch.arange(len(rows)))
+        reasons[rows.numpy()] = found._replace(raw=raw).reasons(top)
     return [_told(one, said) for one, said in zip(judged, np.split(reasons, np.cumsum(sizes)[:-1]), strict=True)]
 
 

@@ -94,7 +94,7 @@ def detection_figures(said: Said, labels: Labels, asked: Evaluation) -> dict[str
     """
     figures = {"base_rate": float(labels.anomaly.mean())}
     if labels.has_both:
-        figures |= ranking_figures(said.score, labels.anomaly)
+        figures |= ranking_figures(said.score, labels.anomaly, asked.false_alarm_rates)
         figures["oracle_best_f1"] = best_f1(said.score, labels.anomaly)
         if asked.bootstrap:
             drawn_together = labels.stretches(asked.longest_buffer)

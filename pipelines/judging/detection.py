@@ -102,8 +102,9 @@ def untrained(detector: Detector, data: LitData, seed: int = 0) -> Detector:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build(detector.model.description)(detector.model.spec)
-    rule = "conformal" if detector.settings.rule == "labelled_f1" else detector.settings.rule
-    settings = DetectionSettings(**{**vars(detector.settings), "rule": rule})
+    by_labels = detector.settings.rule == "labelled_f1"
+    instead = {"rule": "conformal", "labelled": None} if by_labels else {}
+    settings = DetectionSettings(**{**vars(detector.settings), **instead})
     fit, tune, calibrate = (data.split(role).x for role in ("fit", "tune", "calibrate"))
     return Detector.fit(model.eval(), fit, tune, calibrate, settings, data.rows["calibrate"].entity)
 

@@ -20,7 +20,7 @@ from pipelines.callbacks import Interrupted, StopBetweenSteps
 from pipelines.checks import check
 from pipelines.command_line import Request
 from pipelines.configuration import CommandLine, configure
-from pipelines.detecting import make_profile, train_beside
+from pipelines.detecting import fit_detector, make_profile, train_beside
 from pipelines.monitoring.intake import Reading
 from pipelines.monitoring.normals import read_normals
 from pipelines.monitoring.origin import check_registration, config_of, tell_registered
@@ -206,5 +206,4 @@ def adapted_detector(
         members.append(train_beside(line, member, callbacks))
     models = [one.cpu().eval().requires_grad_(False) for one in members]
     data: LitData = line.datamodule
-    fit_rows, tune, calibrate = (data.split(role).x for role in ("fit", "tune", "calibrate"))
-    return Detector.fit(models, fit_rows, tune, calibrate, old.settings, data.rows["calibrate"].entity)
+    return fit_detector(models, old.settings, data)

@@ -53,6 +53,8 @@ def test_every_form_of_a_file_holds_the_same(form: str, tmp_path: Path) -> None:
 
 
 def test_parquet_holds_the_same_and_knows_more_types(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"0": [1.0], "1": [2.0]}), tmp_path / "numbered.parquet")
+    assert read(tmp_path / "numbered.parquet").to_dict("list") == {"0": [1.0], "1": [2.0]}
     table = pa.table({"a": [1, 3], "c": pa.array(["x", "y"]).dictionary_encode(), "t": [True, False]})
     pq.write_table(table, tmp_path / "t.parquet")
     assert read(tmp_path / "t.parquet").to_dict("list") == {"a": [1.0, 3.0], "c": ["x", "y"], "t": ["true", "false"]}
@@ -84,12 +86,14 @@ MISTAKES: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "not there": ("", b"", {}, r"gone\.csv is not there: say by data\.path"),
     "a name that says nothing": ("t.doc", GOOD, {}, r"t\.doc is no table that is known: its name must end in \.csv"),
     "empty": ("t.csv", b"", {}, r"t\.csv is empty"),
+    "blank lines": ("t.csv", b"\n\n\n", {}, r"t\.csv holds blank lines alone: put the table there"),
     "a header alone": ("t.csv", b"a,b\n", {}, r"t\.csv holds no row that can be used"),
     "too few fields": ("t.csv", b"a,b\n1,2\n3\n", {}, r"t\.csv, line 3 has 1 field\(s\) instead of 2: .*bad_rows skip"),
     "too many fields": ("t.csv", b"a,b\n1,2,3\n", {}, r"t\.csv, line 2 has 3 field\(s\) instead of 2"),
     "text among numbers": ("t.csv", b"a,b\n" + b"1,2\n" * 20 + b"1,x\n", {}, r"line 22, column 'b' is 'x', where num"),
     "infinite": ("t.csv", b"a,b\n1,2\n1,-inf\n", {}, r"t\.csv, line 3, column 'b' is infinite: mend it"),
     "no header": ("t.csv", b"1,2\n3,4\n", {}, r"t\.csv has no header, .* by data\.columns"),
+    "no header among text": ("t.csv", b"0,tcp,0\n1,udp,2\n", {}, r"t\.csv has no header, .* by data\.columns"),
     "another delimiter": ("t.csv", b"a;b\n1;2\n", {}, r"t\.csv has one column, 'a;b': is data\.delimiter ';' meant"),
     "a name twice": ("t.csv", b"a,a\n1,2\n", {}, r"t\.csv has the column 'a' twice"),
     "another encoding": ("t.csv", "a,b\n1,café\n".encode("latin1"), {}, r"line 2, column 'b' is not in UTF-8"),

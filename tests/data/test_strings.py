@@ -43,6 +43,11 @@ def test_roles_share_no_string_and_lose_none(texts: list[str], tune: float, test
     assert min(map(len, distinct)) >= 2
     again = apart_by_hash(texts[::-1], tune, test)
     assert [set(held) for held in again.values()] == distinct
+    calibrated = apart_by_hash(texts, tune, test, 0.1)
+    assert list(calibrated) == ["fit", "tune", "calibrate", "test"]
+    assert (set(calibrated["tune"]), set(calibrated["test"])) == (set(roles["tune"]), set(roles["test"]))
+    assert set(calibrated["fit"]) | set(calibrated["calibrate"]) == set(roles["fit"])
+    assert not set(calibrated["fit"]) & set(calibrated["calibrate"])
 
 
 def test_a_text_file_is_ids_that_come_back(tmp_path: Path) -> None:

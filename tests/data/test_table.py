@@ -143,7 +143,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "nothing left": ({"ignore": ["size", "colour", "when", "pump"]}, r"no column left to learn from"),
     "no time": ({"time_column": "colour", "ignore": ["when"]}, r"Row 0, column 'colour': '\w+' is no time"),
     "shares": ({"test_share": 0.9}, r"data\.tune_share, calibrate_share and test_share are 0\.1, 0\.1 and 0\.9"),
-    "all anomalous": ({"normal": ["fine"]}, r"too few normal rows to fit"),
+    "all anomalous": (
+        {"normal": ["fine"]},
+        r"no normal row to fit with \(left out: \d+ anomalies outside the test rows\)",
+    ),
     "no row to tune": ({"tune_share": 0.0}, r"too few normal rows to tune with: .* raise data\.tune_share"),
     "missing": ({"missing": "drop"}, r"data\.missing is 'drop', but it must be one of mean, indicator, refuse"),
     "bad rows": ({"bad_rows": "drop"}, r"data\.bad_rows is 'drop', but it must be one of refuse, skip"),
@@ -157,6 +160,20 @@ def test_a_mistake_is_told_in_one_sentence(mistake: str, csv: str) -> None:
     with pytest.raises(UserError, match=sentence) as refusal:
         table(csv, **options)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_test_table_without_a_column_is_refused(csv: str, tmp_path: Path) -> None:
+    frame().drop(columns="size").to_csv(tmp_path / "test.csv", index=False)
+    with pytest.raises(UserError, match=r"test\.csv lacks the column 'size' of .*pumps\.csv: give it the same columns"):
+        table(csv, test_path=str(tmp_path / "test.csv"))
+
+
+def test_numbers_too_large_to_be_standardised_are_refused_unless_by_their_logarithm(tmp_path: Path) -> None:
+    frame().assign(size=np.linspace(-1, 1, ROWS) * 1e307).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(UserError, match=r"'size' holds numbers up to 1e\+307, whose squares .* set data\.log to true"):
+        _ = table(str(tmp_path / "t.csv")).spec
+    made = table(str(tmp_path / "t.csv"), log=True)
+    assert made.split("fit").x.isfinite().all()
 
 
 def test_rows_without_a_label_are_refused(tmp_path: Path) -> None:

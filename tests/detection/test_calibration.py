@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom, false_discovery_control, genpareto, kstest
 
-from lit_ae.detection.calibration import Calibration, best_f1, discoveries
+from lit_ae.detection.calibration import (
+    Calibration,
+    best_f1,
+    discoveries,
+    least_rows,
+    lowest_p_value,
+    rounded_up,
+)
 from lit_ae.detection.dependence import blocks_in_time, correlation_time
 from lit_ae.detection.tail import Tail
 
@@ -145,6 +152,20 @@ def test_labels_give_the_threshold_with_the_best_f1():
     )
     assert 0.2 < best_f1(scores, anomalous) < 0.3
     assert best_f1(scores, torch.ones(5).bool()) < float(scores[0])
+
+
+@given(st.floats(1e-5, 0.9), st.booleans())
+def test_the_rows_that_a_budget_needs_are_the_fewest_that_can_give_it(budget, with_tail):
+    rows = least_rows(budget, with_tail)
+    assert lowest_p_value(rows, with_tail) <= budget * (1 + 1e-9)
+    assert rows == 0 or lowest_p_value(rows - 1, with_tail) > budget * (1 - 1e-9)
+
+
+@given(st.floats(1e-6, 0.99))
+def test_a_share_in_two_digits_is_not_below_it(share):
+    typed = float(f"{rounded_up(share):.2g}")
+    assert share <= typed * (1 + 1e-9)
+    assert typed <= 1.1 * share * (1 + 1e-9)
 
 
 def test_every_rule_has_its_threshold(table):

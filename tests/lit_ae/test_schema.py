@@ -112,6 +112,7 @@ def test_a_constant_column_is_kept_and_what_differs_stands_out() -> None:
 WRONG: dict[str, tuple[Any, str]] = {
     "missing column": (FRAME.drop(columns="size"), r"lacks the column\(s\) 'size': the model needs all 4"),
     "misspelt column": (FRAME.rename(columns={"size": "sise"}), r"lacks .*'size' \('sise' is not one of the model's"),
+    "another case": (FRAME.rename(columns={"size": "SIZE"}), r"lacks .*'size' \('SIZE' is not one of the model's"),
     "no names": (pd.DataFrame(FRAME.to_numpy()), r"names none of the model's columns \('size', 'colour'"),
     "twice": (pd.concat([FRAME, FRAME[["size"]]], axis=1), r"has the column 'size' twice"),
     "text": (FRAME.assign(size=["1", "2", "x", "4"]), r"row 0, column 'size': '1' is no number"),

@@ -4,6 +4,7 @@ import mlflow
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lit_ae.serving.files import load_detector
 
@@ -17,7 +18,11 @@ def test_a_training_leaves_a_detector_of_all_its_members(train, runs, workspace)
     (run,) = runs()
     assert "at most 0.1 of normal rows alarm" in answer.out
     assert run.data.metrics["detection/calibration_rows"] == run.data.metrics["detection/effective_rows"]
-    directory = workspace / "outputs" / run.info.run_id / "model"
+    folder = workspace / "outputs" / run.info.run_id
+    assert "| the nearest normal row has |" in (folder / "alarms.md").read_text()
+    with Image.open(folder / "pictures" / "alarms.png") as image:
+        assert image.width > image.height > 200
+    directory = folder / "model"
     detector = load_detector(directory / "data" / "autoencoder")
     assert len(detector.witnesses) == 2
     first, second = (witness.model.state_dict() for witness in detector.witnesses)
@@ -32,8 +37,12 @@ def test_a_training_leaves_a_detector_of_all_its_members(train, runs, workspace)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--detection.alpha", 0.0001), "calibration rows can promise no less than"),
-        (("--detection.rule", "labelled_f1"), "needs labelled anomalies to calibrate with: take conformal"),
+        (("--detection.alpha", 0.0001), "set --detection.alpha 0.0"),
+        (("--detection.rule", "labelled_f1"), "needs labelled rows: name a table of them by detection.labelled"),
+        (
+            ("--evaluation.false_alarm_rates", "[0.05, 5]"),
+            "false_alarm_rates holds 5, but each must lie between 0 and 1",
+        ),
         (("--detection.clip", 0.5), "detection.clip is 0.5, but it must be above 1"),
         (("--detection.alfa", 0.1), "did you mean --detection.alpha?"),
     ],
@@ -50,3 +59,10 @@ def test_no_detector_is_made_where_none_is_wanted(train, runs, workspace):
     assert answer.code == 0, answer.err
     (run,) = runs()
     assert load_detector(workspace / "outputs" / run.info.run_id / "model" / "data" / "autoencoder") is None
+
+
+def test_data_that_know_of_no_normal_rows_say_why_there_is_no_detector(train, workspace, monkeypatch):
+    monkeypatch.setattr("pipelines.training.draw_portfolio", lambda *_: workspace)
+    answer = train("--detection.alpha", 0.1, *BRIEF)
+    assert answer.code == 0, answer.err
+    assert "Detector    none: Digits does not say which rows are normal" in answer.out

@@ -96,7 +96,8 @@ def test_classical_detectors_are_what_they_are_called():
 
 
 def test_the_page_holds_every_detector_and_family():
-    figures = {name: detection_figures(one, TABLE, ASKED) for name, one in {"this model": SAID, **both()}.items()}
+    asked = Evaluation(bootstrap=50, false_alarm_rates=[0.136, 0.01])
+    figures = {name: detection_figures(one, TABLE, asked) for name, one in {"this model": SAID, **both()}.items()}
     page = markdown(figures, protocol_of(TABLE, ASKED), "VAE on flows")
     assert page.startswith("# VAE on flows\n\nBase rate of anomalies: 0.2000\n")
     row = next(line for line in page.splitlines() if line.startswith("| this model"))
@@ -104,6 +105,7 @@ def test_the_page_holds_every_detector_and_family():
     assert f"({figures['this model']['ap_low']:.4f} to" in row
     assert "| dos | 50 |" in page
     assert "| always_alarm |" in page
+    assert "| AUROC | AP (95 %) | recall at 1 % | recall at 13.6 % | precision |" in page
     assert len({line.count("|") for line in page.splitlines() if line.startswith("| always")}) == 1
 
 

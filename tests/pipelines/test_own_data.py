@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import data
+from pipelines.command_line import DEFAULT_RECIPE, RECIPE_OF, RECIPES, read
+
 ROWS = 900
 
 
@@ -33,7 +36,7 @@ def csv(workspace: Path) -> Path:
 def options(csv: Path, **more: Any) -> list[object]:
     """The small recipe's model on a table, quick."""
     chosen = {"path": csv, "label_column": "state", "bad_rows": "skip", "batch_size": 64, **more}
-    data = [part for name, value in chosen.items() for part in (f"--data.{name}", value)]
+    words = [part for name, value in chosen.items() for part in (f"--data.{name}", value)]
     quick = [
         "--detection.alpha",
         0.05,
@@ -44,7 +47,7 @@ def options(csv: Path, **more: Any) -> list[object]:
         "--trainer.max_epochs",
         1,
     ]
-    return [*data, "--data.fit_rows", "null", *quick]
+    return [*words, "--data.fit_rows", "null", *quick]
 
 
 def test_a_streamed_table_is_trained_counted_and_served(train: Any, runs: Any, csv: Path) -> None:
@@ -73,6 +76,32 @@ def test_windows_of_a_series_are_trained_and_served(train: Any, runs: Any, csv: 
     frame = pd.read_csv(csv, on_bad_lines="skip")[:20]
     error = model.predict(frame, params={"output": "error"})
     assert np.isnan(error).tolist() == [True] * 6 + [False] * 14
+
+
+def test_data_alone_name_the_default_recipe() -> None:
+    assert set(RECIPE_OF) < set(data.__all__)
+    for name, recipe in RECIPE_OF.items():
+        path = ("--data.path", "x") if name in ("Table", "Series", "Arrays", "Sequences") else ()
+        more = ("--data.time_column", "when") if name == "Series" else ()
+        assert read(["--data", name, *path, *more]).arguments[0] == f"--config={RECIPES / recipe}.yaml"
+    assert read([]).arguments == [f"--config={RECIPES / DEFAULT_RECIPE}.yaml"]
+    assert not any("config" in word for word in read(["--data", "Digits", "--model", "VAE"]).arguments)
+
+
+def test_five_hundred_rows_get_a_detector_or_a_sentence_that_says_what_to_type(
+    train: Any, runs: Any, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.training.draw_portfolio", lambda *_: workspace)
+    rng = np.random.default_rng(0)
+    reactions = pd.DataFrame(rng.normal(size=(500, 4)), columns=["ph", "temperature", "flow", "yield"])
+    reactions.assign(solvent=rng.choice(["DMF", "THF"], 500)).to_csv(workspace / "my.csv", index=False)
+    words = ("--recipe", "autoencoder_table", "--data.path", "my.csv", "--trainer.max_epochs", 1)
+    refused = train(*words, "--detection.alpha", 0.01)
+    assert (refused.code, runs()) == (2, [])
+    assert "set --detection.alpha 0.0" in refused.err
+    answer = train(*words)
+    assert answer.code == 0, answer.err
+    assert "at most 0.05 of normal rows alarm" in answer.out
 
 
 MISTAKES = {

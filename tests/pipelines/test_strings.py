@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 import pytest
 import yaml
+from mlflow.entities import Run
 from PIL import Image
 
+from pipelines import score
+from tests.pipelines.conftest import answered
 from tests.pipelines.helpers import SMALL
 
 MOLECULES = ["C" * carbons + end for carbons in range(1, 16) for end in ("O", "N", "Cl")]
@@ -60,6 +64,37 @@ def test_a_text_file_is_trained_by_a_transformer(strings_recipe: Path, train, ru
     assert not {"test/validity", "test/logp_r2"} & set(run.data.metrics)
     served = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     assert isinstance(served.predict(["CCO"])[0], str)
+
+
+def test_unusual_molecules_are_detected_where_some_are_kept_to_calibrate(
+    strings_recipe: Path, train, runs, capsys
+) -> None:
+    shares = ("--data.calibrate_share", 0.4, "--detection.alpha", 0.2, "--detection.members", 2)
+    answer = train("--config", strings_recipe, *shares, *QUICKLY)
+    assert answer.code == 0, answer.err
+    (run,) = runs()
+    assert run.data.metrics["detection/calibration_rows"] == int(run.data.params["data/rows/calibrate"]) > 9
+    Path("asked.csv").write_text("".join(f"{one}\n" for one in ["smiles", "OCC", *["N#CC#N", "ClC(Cl)(Cl)Cl"] * 5]))
+    scored = answered(score.main, [run.info.run_id, "asked.csv", "answers.csv"], capsys)
+    assert scored.code == 0, scored.err
+    frame = pd.read_csv("answers.csv")
+    assert len(frame) == 11
+    alarms = frame[frame["verdict"] == "anomaly"]
+    assert len(alarms)
+    assert alarms["reasons"].str.fullmatch(r"(place \d+ is \S+ and not \S+ \(\d+%\)(; )?)+").all()
+    served = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model").predict(["CCO"])
+    assert served["score"][0] == pytest.approx(frame["score"][0])
+    Path("asked.csv").write_text("smiles,other\nC(C,1\n")
+    assert "asked.csv has 2 columns, and the model takes strings" in refusal(run, capsys)
+    Path("asked.csv").write_text("smiles\nCC\nC(C\n")
+    assert "asked.csv: Row 1 is no valid SMILES ('C(C')" in refusal(run, capsys)
+
+
+def refusal(run: Run, capsys) -> str:
+    """Why the molecules can't be scored."""
+    answer = answered(score.main, [run.info.run_id, "asked.csv", "refused.csv"], capsys)
+    assert (answer.code, Path("refused.csv").exists()) == (2, False)
+    return answer.err
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,11 @@ def test_reasons_are_in_the_users_units_and_words(table):
     assert answer["verdict"].tolist() == ["anomaly", "anomaly"]
     assert "flow is 1 and not" in answer["reasons"][0]
     assert "valve is (unseen) and not open" in answer["reasons"][1]
+    frame = pd.DataFrame({"pressure": [np.nan, 8.0], "flow": [1.0, 1e30], "valve": ["open", "open"]})
+    missing, huge = mlflow.pyfunc.load_model(directory).predict(frame, params={"output": "verdict"})["reasons"]
+    assert "pressure is missing and not" in missing
+    assert huge.startswith("flow is 1e+30, beyond what training has seen, and not")
+    assert "valve is open and hardly goes with the rest" in missing + huge
 
 
 def test_other_outputs_are_there_for_the_asking(table):
