@@ -177,19 +177,20 @@ def judged(model: Run, title: str, one: Benchmark, experiment: str) -> Run:
 def markdown(runs: Mapping[str, Sequence[Sequence[Run]]]) -> list[str]:
     """Of each benchmark a row for the model, mean ± sd over the seeds, and one for each detector beside it."""
     seeds = max((len(of_seeds) for of_seeds in runs.values()), default=0)
-    lines = [f"| benchmark | detector ({seeds} seeds) | {' | '.join(COLUMNS.values())} | goal |"]
-    lines.append("| --- " * (len(COLUMNS) + 3) + "|")
+    shown = [key for key in COLUMNS if any(figure(of_seeds, f"test/{key}") for of_seeds in runs.values())]
+    titles = " | ".join(COLUMNS[key] for key in shown)
+    lines = [f"| benchmark | detector ({seeds} seeds) | {titles} | goal |", "| --- " * (len(shown) + 3) + "|"]
     for name, of_seeds in runs.items():
         one = BENCHMARKS[name]
-        lines.append(f"| **{one.title}** | **lit-ae** | {cells(of_seeds, 'test')} | {one.goal} |")
+        lines.append(f"| **{one.title}** | **lit-ae** | {cells(of_seeds, 'test', shown)} | {one.goal} |")
         for detector, title in BESIDE.items():
             if figure(of_seeds, f"baseline_{detector}/auroc"):
-                lines.append(f"| | {title} | {cells(of_seeds, f'baseline_{detector}')} | |")
+                lines.append(f"| | {title} | {cells(of_seeds, f'baseline_{detector}', shown)} | |")
     return lines
 
 
-def cells(of_seeds: Sequence[Sequence[Run]], group: str) -> str:
-    return " | ".join(figure(of_seeds, f"{group}/{column}") for column in COLUMNS)
+def cells(of_seeds: Sequence[Sequence[Run]], group: str, shown: Sequence[str]) -> str:
+    return " | ".join(figure(of_seeds, f"{group}/{key}") for key in shown)
 
 
 def figure(of_seeds: Sequence[Sequence[Run]], key: str) -> str:
