@@ -151,10 +151,10 @@ class TableReader:
 
     def _check_names(self, file: Path, names: list[str]) -> None:
         if twice := _repeated(names):
-            raise UserError(f"{file} has the column '{twice[0]}' twice: give each a name of its own.")
+            raise UserError(f"{file} has the column {twice[0]!r} twice: give each a name of its own.")
         others = [mark for mark in ";\t|" if len(names) == 1 and mark in names[0] and mark != self.delimiter]
         if others:
-            raise UserError(f"{file} has one column, '{names[0][:60]}': is data.delimiter {others[0]!r} meant?")
+            raise UserError(f"{file} has one column, {names[0][:60]!r}: is data.delimiter {others[0]!r} meant?")
 
     def _kinds(self, file: Path, names: list[str]) -> dict[str, pa.DataType]:
         """The type of each column, judged by the first piece: a number, a time, or text."""
@@ -190,7 +190,7 @@ class TableReader:
             row = int(bad.argmax())
             name = numeric.columns[int(infinite[row].argmax())]
             raise UserError(
-                f"{file}, {unit} {first + row}, column '{name}' is infinite: mend it, or leave such rows out by "
+                f"{file}, {unit} {first + row}, column {name!r} is infinite: mend it, or leave such rows out by "
                 "data.bad_rows skip."
             )
         self._count("rows with an infinite number", int(bad.sum()))
@@ -222,7 +222,7 @@ def _numeric_frame(file: Path, batch: pa.RecordBatch) -> pd.DataFrame:
     for one, array in zip(batch.schema, batch.columns, strict=True):
         kind = one.type.value_type if pa.types.is_dictionary(one.type) else one.type
         if pa.types.is_nested(kind):
-            raise UserError(f"{file}: the column '{one.name}' holds {kind}, not single values: flatten it.")
+            raise UserError(f"{file}: the column {one.name!r} holds {kind}, not single values: flatten it.")
         is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         is_time = pa.types.is_temporal(kind)
         arrays[one.name] = array.cast(pa.float64() if is_number else kind if is_time else pa.string())

@@ -160,7 +160,8 @@ def _latency(evidence: Evidence, asked: Latency) -> Judged:
     if rival is not None and asked.slowdown is not None:
         said += f" beside the champion's {rival.one_row_ms:.3g} ms and {rival.rows_per_second:,.0f} rows/s"
         limits.append((cost.one_row_ms, rival.one_row_ms * asked.slowdown, "{:.3g} ms a row"))
-        limits.append((-cost.rows_per_second, -rival.rows_per_second / asked.slowdown, "{:,.0f} rows/s"))
+        least = rival.rows_per_second / asked.slowdown if asked.slowdown else math.inf
+        limits.append((-cost.rows_per_second, -least, "{:,.0f} rows/s"))
     return _within(said, limits)
 
 

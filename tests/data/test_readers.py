@@ -154,6 +154,7 @@ def answer(path: Path, **options: Any) -> pd.DataFrame | str:
 @given(content=st.binary(max_size=60) | st.text(',;"\n\rab1.-eé\t', max_size=60).map(str.encode), skip=st.booleans())
 @example(content=b'a,b\n"1,2\n3,4\n', skip=False)
 @example(content=b"a\n\0\n", skip=True)
+@example(content=b'"\n";\r', skip=False)
 def test_whatever_a_file_holds_it_is_read_or_refused(tmp_path: Path, content: bytes, skip: bool) -> None:
     got = answer(written(tmp_path, content), bad_rows="skip" if skip else "refuse")
     if isinstance(got, str):

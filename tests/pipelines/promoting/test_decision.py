@@ -198,6 +198,8 @@ def test_floors_and_budgets_stand_whatever_the_champion_does():
     first = Evidence(is_first=True, recall=Paired("recall", 0.6, 0.6, 0, 0), cost=Cost(2.0, 100.0, 5_000_000))
     strict = {"recall": RecallFloor(floor=0.7), "latency": Latency(one_row_ms=1.0), "size": Size(megabytes=4.0)}
     assert [gate.outcome for gate in decide(first, Policy({}, strict)).gates] == ["failed"] * 3
+    never = Policy({}, {"latency": Latency(slowdown=0.0)})
+    assert not decide(replace(first, rival_cost=first.cost), never).passed
     loose = {"recall": RecallFloor(floor=0.6), "latency": Latency(rows_per_second=100.0), "size": Size(megabytes=5.0)}
     assert decide(first, Policy({}, loose)).passed
 
