@@ -1,4 +1,4 @@
-"""The whole life of a model in about four minutes, on made-up sensor readings: ``python -m pipelines.tour``."""
+"""The whole life of a model in about three minutes, on made-up sensor readings: ``python -m pipelines.tour``."""
 
 import argparse
 import json
@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.tour",
         description="Trains three variants, tunes, compares, promotes, serves, scores, notices drift, recalibrates and "
-        "rolls back, on made-up sensor readings: about four minutes on two cores, no download.",
+        "rolls back, on made-up sensor readings: about three minutes on two cores, no download.",
     )
     parser.add_argument(
         "--output_dir",
