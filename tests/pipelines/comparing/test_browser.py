@@ -144,6 +144,7 @@ def see(browser, pages, tmp_path, request):
 def test_the_list_names_each_run_and_its_data(see):
     page = see("runs", *VARIANTS.values(), "compare 3 models on Digits")
     page.get_by_text("Digits (").first.wait_for()
+    assert all(page.get_by_text(name).first.is_visible() for name in VARIANTS.values())
 
 
 def test_the_parallel_coordinates_begin_with_the_error_over_what_differs(see):
@@ -158,11 +159,14 @@ def test_charts_show_the_test_error_of_every_run(see):
     page = see("charts", VARIANTS["VAE"])
     page.get_by_placeholder("Search metric charts").fill("test/mse")
     page.get_by_text("test/mse", exact=True).first.wait_for()
-    page.locator(".js-plotly-plot svg").first.wait_for()
+    chart = page.locator(".js-plotly-plot svg").first
+    chart.wait_for()
+    assert chart.bounding_box()["height"] > 50
 
 
 def test_a_run_says_what_was_trained_on_what(see):
-    see("run", "with a MLP network", "360 test", "variant")
+    page = see("run", "with a MLP network", "360 test", "variant")
+    assert page.get_by_text("on Digits").count() > 0
 
 
 @pytest.mark.parametrize(("name", "text"), [("pictures", "reconstructions.png"), ("comparison", "mse.png")])
@@ -185,4 +189,5 @@ def test_the_report_is_shown_inside_mlflow(see):
 
 
 def test_the_registered_model_shows_its_champion(see):
-    see("model", "digits", "champion", "Version 1")
+    page = see("model", "digits", "champion", "Version 1")
+    assert page.get_by_text("champion").first.is_visible()

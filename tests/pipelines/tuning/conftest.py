@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pipelines.tune import main
-from tests.pipelines.conftest import Answer
+from tests.pipelines.conftest import Answer, answered
 from tests.pipelines.helpers import ROOT
 
 STUDY = {
@@ -44,12 +44,7 @@ def tune(capsys) -> Callable[..., Answer]:
     """The command in this process; its workers are processes of their own."""
 
     def tuned(*words: object) -> Answer:
-        capsys.readouterr()
-        try:
-            code = main([str(word) for word in words])
-        except SystemExit as end:
-            code = end.code
-        return Answer(code, *capsys.readouterr())
+        return answered(main, words, capsys)
 
     return tuned
 
