@@ -6,7 +6,7 @@ reconstructs. What it must remember of the training set are buffers.
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,9 @@ class Sparsity(nn.Module, ABC):
 
     dictionary = True
     """Whether the decoder's first layer is a dictionary of directions of length 1."""
+
+    start = 1.0
+    """How long the encoder's rows are at the start, where those directions are their own."""
 
     def __init__(self, units: int, weight: float | Schedule):
         super().__init__()
@@ -99,32 +102,51 @@ class KL(Sparsity):
 
 
 class TopK(Sparsity):
-    """The k largest units of each sample are on (Gao et al. 2024, equation 3). Dead units learn what is left over.
+    """The k largest units of each sample are on (Gao et al. 2024, equation 3), and a cost brings dead units back.
 
-    The cost is AuxK (Gao et al. 2024, appendix A.2): what x costs more, in nats, once the ``aux_k`` largest dead units
-    add their share to the reconstruction, which itself stays as it is. With a linear decoder W z + b and a Gaussian of
-    variance 1 that is (|e - W z_dead|² - |e|²) / 2, where e = x - W z - b has the bias already: negative where dead
-    units help, and 0 while no unit is dead.
+    With the revival ``leftover`` the cost is AuxK (Gao et al. 2024, appendix A.2): what x costs more, in nats, once
+    the ``aux_k`` largest dead units add their share to the reconstruction, which itself stays as it is. With a linear
+    decoder W z + b and a Gaussian of variance 1 that is (|e - W z_dead|² - |e|²) / 2, where e = x - W z - b has the
+    bias already: negative where dead units help.
+
+    With the revival ``threshold`` it is what each dead unit lacks of the sample's smallest activation that is on:
+    sum_j max(0, min_on z - pre_j), over all dead units j (Anthropic's Circuits Updates of January 2025, whose
+    threshold is JumpReLU's). So none stays dead where few directions of x leave the same few units the largest.
+
+    Either way it is 0 while no unit is dead.
 
     Args:
         units: numbers in a code.
         k: units that are on in a sample.
-        weight: the weight of the auxiliary cost, a number or a schedule.
-        aux_k: dead units that take part in the auxiliary cost, at most.
+        weight: the weight of the cost that brings dead units back, a number or a schedule.
+        aux_k: dead units that take part in AuxK, at most.
         dead_after: a unit is dead after so many training steps in which it was on for no sample.
+        revival: what dead units learn: what is left over of x, or to reach the threshold.
+        start: how long the encoder's rows are at the start. Where the units are many more than the features, a start
+            below 1 keeps the first reconstructions from being longer than x (Gao et al. 2024, appendix A.1).
     """
 
     silent: Tensor
 
     def __init__(
-        self, units: int, k: int = 8, weight: float | Schedule = 1 / 32, aux_k: int = 32, dead_after: int = 200
+        self,
+        units: int,
+        k: int = 8,
+        weight: float | Schedule = 1 / 32,
+        aux_k: int = 32,
+        dead_after: int = 200,
+        revival: Literal["leftover", "threshold"] = "leftover",
+        start: float = 1.0,
     ):
         super().__init__(units, weight)
         if not 1 <= k <= units:
             raise UserError(f"model.sparsity.k must lie between 1 and model.latent_dim ({units}), not at {k}.")
         if aux_k < 1 or dead_after < 1:
             raise UserError("model.sparsity.aux_k and model.sparsity.dead_after must be at least 1.")
+        if start <= 0 or revival not in ("leftover", "threshold"):
+            raise UserError("model.sparsity.start must be above 0, and model.sparsity.revival leftover or threshold.")
         self.k, self.aux_k, self.dead_after = k, min(aux_k, units), dead_after
+        self.revival, self.start = revival, start
         self.register_buffer("silent", torch.zeros(units, dtype=torch.long))
 
     def forward(self, pre: Tensor) -> SparseCode:
@@ -140,21 +162,31 @@ class TopK(Sparsity):
         if self.training:
             fired = total_over_processes(passed.latent.active.sum(0)) > 0
             self.silent.copy_(torch.where(fired, 0, self.silent + 1))
-        code, pre, dead = passed.latent.mean.detach(), passed.latent.pre, self.dead
+        dead = self.dead
         if dead.device.type == "cpu" and not dead.any():  # elsewhere the question would have to wait for the device
-            return pre.new_zeros(len(pre))
+            return passed.latent.pre.new_zeros(len(passed.x))
+        return self._below(passed.latent, dead) if self.revival == "threshold" else self._auxk(model, passed, dead)
+
+    def _auxk(self, model: LitAutoencoder, passed: Pass[SparseCode], dead: Tensor) -> Tensor:
+        code, pre = passed.latent.mean.detach(), passed.latent.pre
         revived = torch.where(_largest(pre.masked_fill(~dead, -math.inf), self.aux_k) & dead, pre, 0)
         alone = model.network.decode(code, target=passed.x)
         share = model.network.decode(code + revived, target=passed.x) - alone
         before = model.likelihood.log_prob(alone.detach(), passed.x).detach()
         return before - model.likelihood.log_prob(alone.detach() + share, passed.x)
 
+    def _below(self, latent: SparseCode, dead: Tensor) -> Tensor:
+        lowest = latent.pre.detach().masked_fill(~latent.active, math.inf).amin(1, keepdim=True)
+        lacking = (lowest - latent.pre).relu()
+        return torch.where(dead & lowest.isfinite(), lacking, 0).sum(1)
+
 
 class BatchTopK(TopK):
     """The k x N largest positive units of a batch are on, so samples share them unevenly (Bussmann et al. 2024).
 
     At inference a unit is on above a threshold: the mean over the training of the smallest value that was on (their
-    equation 5), so that a sample's code is its own affair. Several processes choose in their own rows. AuxK as in TopK.
+    equation 5), so that a sample's code is its own affair. Several processes choose in their own rows. Dead units come
+    back as in TopK.
 
     Args:
         units: numbers in a code.

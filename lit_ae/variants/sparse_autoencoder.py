@@ -35,7 +35,7 @@ class SparseAutoencoder(LitAutoencoder):
         super().__init__(spec, latent_dim=latent_dim, **kwargs)
         self.sparsity = sparsity(latent_dim)
         if self.sparsity.dictionary:
-            start_as_dictionary(self.network)
+            start_as_dictionary(self.network, self.sparsity.start)
 
     def posterior(self, x: Tensor) -> SparseCode:
         pre = self.network.encode(x)

@@ -136,6 +136,11 @@ CASES: dict[str, Callable[..., LitAutoencoder]] = {
     "sparse, L1": partial(SparseAutoencoder, network=small_mlp, sparsity=partial(L1, weight=LinearWarmup(0.05, 1))),
     "sparse, KL, conv": partial(SparseAutoencoder, network=small_conv, sparsity=partial(KL, rho=0.3, decay=0.9)),
     "sparse, TopK": partial(SparseAutoencoder, network=small_mlp, sparsity=partial(TopK, k=3, dead_after=2)),
+    "sparse, TopK, threshold": partial(
+        SparseAutoencoder,
+        network=small_mlp,
+        sparsity=partial(TopK, k=3, dead_after=2, revival="threshold", start=0.4),
+    ),
     "sparse, BatchTopK, tied, Bernoulli, denoising": partial(
         SparseAutoencoder,
         network=partial(MLP, hidden=[32], tied=True),

@@ -153,13 +153,40 @@ def test_auxk_costs_nothing_while_no_unit_is_dead_and_goes_with_any_likelihood()
     assert torch.allclose(terms["sparsity"][idle], expected[idle], atol=1e-4)
 
 
-def test_units_die_after_so_many_steps_without_firing_and_auxk_revives_them():
-    """54 of 64 units lose against the others for ever, as no gradient reaches them; the auxiliary cost alone helps."""
+@pytest.mark.parametrize("sparsity", [TopK, BatchTopK])
+def test_the_threshold_revival_costs_what_dead_units_lack_of_the_samples_smallest_that_is_on(sparsity):
+    model = make(partial(sparsity, k=2, dead_after=1000, revival="threshold"))
+    assert not terms_of(model)[1]["sparsity"].any()
+    declare_dead(model, [1, 4, 7, 10])
+    passed, terms = terms_of(model)
+    code, pre, dead = passed.latent.mean, model.network.encode(X), model.sparsity.dead.nonzero().flatten().tolist()
+    assert dead
+    for i in range(len(X)):
+        on = [pre[i, j].item() for j in range(12) if code[i, j] != 0]
+        lacking = sum(max(0.0, min(on) - pre[i, j].item()) for j in dead) if on else 0.0
+        assert terms["sparsity"][i].item() == pytest.approx(lacking, rel=1e-4, abs=1e-6)
+    assert terms["sparsity"].min() < terms["sparsity"].max()
+    terms["sparsity"].sum().backward()
+    assert model.network.encoder[0].bias.grad.nonzero().flatten().tolist() == dead
+    assert all(parameter.grad is None for parameter in model.network.decoder.parameters())
+
+
+def test_a_shorter_start_shortens_the_first_reconstructions_alone():
+    whole, short = (make(partial(TopK, k=12, start=start)) for start in (1.0, 0.25))
+    shift = [model.network.encoder[0].bias @ model.network.decoder[0].weight.T for model in (whole, short)]
+    centred = [model(X) - model.network.decoder[0].bias - b for model, b in zip((whole, short), shift, strict=True)]
+    assert torch.allclose(centred[1], 0.25 * centred[0], atol=1e-5)
+    assert torch.equal(whole.network.decoder[0].weight, short.network.decoder[0].weight)
+
+
+@pytest.mark.parametrize("revival", ["leftover", "threshold"])
+def test_units_die_after_so_many_steps_without_firing_and_the_cost_revives_them(revival):
+    """54 of 64 units lose against the others for ever, as no gradient reaches them; the cost alone helps."""
     x = Digits(seed=1).split("fit").x[:200]
     alive = {}
     for weight in (0.0, 1 / 32):
         torch.manual_seed(0)
-        sparsity = partial(TopK, k=5, dead_after=5, weight=weight)
+        sparsity = partial(TopK, k=5, dead_after=5, weight=weight, revival=revival)
         model = SparseAutoencoder(Digits().spec, latent_dim=64, network=linear, sparsity=sparsity)
         with torch.no_grad():
             model.network.encoder[0].bias[10:] -= 3
@@ -223,6 +250,7 @@ def test_the_measures_are_those_of_the_whole_split():
     ("sparsity", "highest_l0", "most_dead"),
     [
         (partial(TopK, k=10, dead_after=20), 10, 0.1),
+        (partial(TopK, k=10, dead_after=5, weight=0.01, revival="threshold", start=0.7), 10, 0.01),
         (partial(BatchTopK, k=10, dead_after=20), 13, 0.1),
         (L1, 40, 0.8),
         (JumpReLU, 40, 0.8),
@@ -264,6 +292,8 @@ def test_what_it_remembers_of_the_training_set_travels_with_it():
     [
         (partial(TopK, k=13), "between 1 and model.latent_dim"),
         (partial(TopK, dead_after=0), "dead_after"),
+        (partial(TopK, start=0.0), "start must be above 0"),
+        (partial(TopK, revival="none"), "leftover or threshold"),
         (partial(KL, rho=1.0), "rho in"),
         (partial(BatchTopK, decay=1.0), "decay"),
         (partial(JumpReLU, bandwidth=0.0), "bandwidth"),
