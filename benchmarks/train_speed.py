@@ -52,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.train_speed",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         description="Rows a second in training on MNIST: ours as users run it (MLflow run, checkpoints, history; no "
-        "pictures), the same in bfloat16 mixed precision, ours without tracking, a bare PyTorch loop over tensors (also "
-        "with the fused Adam that ours has), and the usual loop over torchvision's samples. Same network, loss, "
+        "pictures), the same in bfloat16, ours without tracking, a bare PyTorch loop over tensors (also with "
+        "the fused Adam that ours has), and the usual loop over torchvision's samples. Same network, loss, "
         "optimizer, batch size. They take turns, so that whatever else the machine does hits all alike; start-up and "
         "validation are not counted. A whole call takes some minutes on two cores.",
     )
