@@ -102,6 +102,7 @@ class Setting(NamedTuple):
         epochs: how long each training is.
         rows: training rows.
         folder: where contenders may write.
+        precision: of ours, by Lightning's name; the other contenders compute in 32 bits.
     """
 
     network: str
@@ -109,12 +110,14 @@ class Setting(NamedTuple):
     epochs: int
     rows: int
     folder: Path
+    precision: str = "32-true"
 
     def configure(self) -> CommandLine:
         """Ours: model, data and trainer, without pictures."""
         changes = {
             "trainer.max_epochs": self.epochs,
             "trainer.devices": 1,
+            "trainer.precision": self.precision,
             "data.batch_size": self.batch_size,
             "data.fit_rows": self.rows,
             "tracking.output_dir": self.folder / "outputs",
@@ -124,9 +127,9 @@ class Setting(NamedTuple):
         return configure(read([*MODELS.get(self.network, self.network).split(), DATA, *words]))
 
 
-def ours(setting: Setting, is_tracked: bool) -> Rate:
+def ours(setting: Setting, is_tracked: bool, precision: str = "32-true") -> Rate:
     """The training path of ``pipelines.train``: checkpoints, history, epoch lines, and on request an MLflow run."""
-    line, watch = setting.configure(), Stopwatch()
+    line, watch = setting._replace(precision=precision).configure(), Stopwatch()
     check(line)
     line.model.configure_callbacks = lambda: [watch]
     tracker = open_run(line, None) if is_tracked else None

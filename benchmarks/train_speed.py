@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.contenders import Rate, Setting
 
 MARK = "speed"
-OURS, UNTRACKED = "ours", "ours, tracking off"
+OURS, UNTRACKED, HALF = "ours", "ours, tracking off", "ours, --trainer.precision bf16-mixed"
 BARE, BARE_FUSED = "bare PyTorch loop over tensors", "bare PyTorch loop, fused Adam"
 HEADER = """
 | {network}: training loop | rows/s | lowest-highest | of the bare loop | CPU µs/row | of the bare loop by CPU |
@@ -52,10 +52,10 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.train_speed",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         description="Rows a second in training on MNIST: ours as users run it (MLflow run, checkpoints, history; no "
-        "pictures), ours without tracking, a bare PyTorch loop over tensors (also with the fused Adam that ours has), "
-        "and the usual loop over torchvision's samples. Same network, loss, optimizer, batch size. They take turns, so "
-        "that whatever else the machine does hits all alike; start-up and validation are not counted. A whole call "
-        "takes some minutes on two cores.",
+        "pictures), the same in bfloat16, ours without tracking, a bare PyTorch loop over tensors (also with "
+        "the fused Adam that ours has), and the usual loop over torchvision's samples. Same network, loss, "
+        "optimizer, batch size. They take turns, so that whatever else the machine does hits all alike; start-up and "
+        "validation are not counted. A whole call takes some minutes on two cores.",
     )
     add = parser.add_argument
     add("--network", nargs="+", choices=("mlp", "conv"), default=["mlp", "conv"],
@@ -123,6 +123,7 @@ def contenders_for(workers: list[int]) -> dict[str, Callable[["Setting"], "Rate"
         BARE: bare_loop,
         OURS: partial(ours, is_tracked=True),
         UNTRACKED: partial(ours, is_tracked=False),
+        HALF: partial(ours, is_tracked=True, precision="bf16-mixed"),
         BARE_FUSED: partial(bare_loop, is_fused=True),
         **{f"loop over torchvision's samples, {n} workers": partial(sample_loop, workers=n) for n in workers},
     }
@@ -141,7 +142,8 @@ def table(network: str, measured: Measured) -> list[str]:
         ratios = ratio_of(measured, name, BARE), cpu_ratio_of(measured, name, BARE)
         lines.append(f"| {name} | {median(rows):,.0f} | {spread} | {ratios[0]:.2f} | {cpu:.1f} | {ratios[1]:.2f} |")
     lines.append("")
-    lines += [f"ours / {name}: {ratio_of(measured, OURS, name):.2f}  " for name in measured if "samples" in name]
+    for name in [name for name in measured if "samples" in name]:
+        lines += [f"{own} / {name}: {ratio_of(measured, own, name):.2f}  " for own in (OURS, HALF)]
     costs = [100 * (1 - ratio(measured, OURS, UNTRACKED)) for ratio in (ratio_of, cpu_ratio_of)]
     return [*lines, f"tracking costs {costs[0]:.1f} % of the rate, {costs[1]:.1f} % by CPU time."]
 

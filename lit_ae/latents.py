@@ -75,6 +75,10 @@ class Prior(ABC):
     ) -> Tensor:
         """``(count, latent_dim)``, float32, on the CPU where no device is given."""
 
+    def like(self, codes: Tensor) -> Tensor:
+        """As many draws as there are codes ``(N, latent_dim)``, on their device and in their precision."""
+        return self.sample(len(codes), device=codes.device).to(codes)
+
 
 class StandardNormal(Prior):
     """N(0, I) over ``latent_dim`` dimensions."""

@@ -114,11 +114,16 @@ def difference_of(difference: float, draws: ArrayLike, level: float = 0.95) -> D
     """
     values = np.asarray(draws, float)
     values = values[np.isfinite(values)]
-    if not len(values):
-        return Difference(difference, np.nan, np.nan, 1.0)
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     rarer = min(np.count_nonzero(values <= 0), np.count_nonzero(values >= 0))
-    return Difference(difference, float(low), float(high), min(1.0, 2 * (rarer + 1) / (len(values) + 1)))
+    return Difference(difference, *interval_of(values, level), min(1.0, 2 * (rarer + 1) / (len(values) + 1)))
+
+
+def interval_of(draws: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """The percentile interval of a figure's resamples ``(resamples,)``, those that are finite; NaN without any."""
+    values = np.asarray(draws, float)
+    values = values[np.isfinite(values)]
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (np.nan, np.nan)
+    return float(low), float(high)
 
 
 def holm(p_values: ArrayLike) -> Floats:

@@ -1,15 +1,39 @@
 """What the commands that take a model, a table or a server's words ask for alike."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from lit_ae.errors import UserError
+from pipelines.values import Wanted, closest, refusal, unknown_option
 
 INPUTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".pq")
+NamespaceT = TypeVar("NamespaceT", bound=argparse.Namespace)
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """A parser that says in one sentence what is wrong."""
+    """A parser that says in one sentence what is wrong, with the nearest right name or choice."""
+
+    def parse_args(self, args: Sequence[str], namespace: NamespaceT) -> NamespaceT:  # type: ignore[override]
+        """The words of a command, in ``namespace``.
+
+        Raises:
+            UserError: for a word that means nothing; an unknown option is said before whatever is lacking without it.
+        """
+        known = {name.removeprefix("--") for name in self._option_string_actions}
+        for word in args:
+            name = word.removeprefix("--").partition("=")[0]
+            if word.startswith("--") and name and " " not in name and name not in known:
+                raise UserError(unknown_option(name, closest(name, known)))
+        return super().parse_args(args, namespace)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            name = action.option_strings[0].removeprefix("--")
+            raise UserError(refusal(name, value, Wanted([], list(action.choices or [])))) from error
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UserError(f"{message[0].upper()}{message[1:]}: see {self.prog} --help.")

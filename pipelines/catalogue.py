@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from lit_ae.errors import UserError
 from pipelines.signatures import Entry, Parameter, Sources
-from pipelines.values import closest, refusal, wanted
+from pipelines.values import closest, refusal, unknown_option, wanted
 
 WIDTH = 100
 STANDARD = {
@@ -203,7 +203,7 @@ class Catalogue:
         name, head, leaf = ".".join(path), closest(path[0], heads), path[-1]
         nearest = (flags.get(leaf) if len(path) == 1 else None) or closest(name, own)
         nearest = nearest or (head and ".".join([head, *path[1:]])) or flags.get(closest(leaf, flags) or "")
-        return f"Unknown option --{name}: " + (f"did you mean --{nearest}?" if nearest else "see --help.")
+        return unknown_option(name, nearest)
 
     @cached_property
     def _flags(self) -> dict[str, str]:

@@ -72,6 +72,7 @@ def data_arguments(options: list[tuple[str, str | None]], catalogue: Catalogue, 
     """
     files = [value for name, value in options if name == "config"]
     flags = [(name, value) for name, value in options if name != "config"]
+    catalogue.check([("config", None), *flags], own)  # before a file is fetched, which may name the data
     section = read_yaml(local_file(files[-1] or "")).get("data") if files else None
     if section is None and "data" not in dict(flags):
         raise UserError("Name the data: --data CLASS, or a --config that has a section data.")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,13 +41,17 @@ def labelled_rows(settings: DetectionSettings, data: LitData) -> LabelledRows | 
     """The rows of ``detection.labelled`` as the model takes them; None for a rule that needs no labels.
 
     A window's label is that of its last row. Rows that fit, tune or test hold too are left out, and counted in the
-    data's ``left_out`` beside those that could not be read.
+    data's ``left_out`` beside those that could not be read. The table is read when the data are checked, and what was
+    found then is what the threshold is set by after the training, whatever has become of the file.
 
     Raises:
         UserError: there is no such table or column, a row has no label, or anomalies or normal rows are lacking.
     """
-    if settings.rule != "labelled_f1":
-        return None
+    return _read(settings, data) if settings.rule == "labelled_f1" else None
+
+
+@lru_cache(maxsize=1)
+def _read(settings: DetectionSettings, data: LitData) -> LabelledRows:
     path, spec = _path(settings), data.spec
     reader = _reader(path, settings.label_column, data)
     frame = pd.concat(list(reader.pieces()), ignore_index=True)

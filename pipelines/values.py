@@ -28,6 +28,11 @@ def refusal(name: str, value: str, wanted: Wanted) -> str:
     return f"--{name} can't be {value!r}: {hint} takes {' or '.join([*wanted.kinds, *choices])}."
 
 
+def unknown_option(name: str, nearest: str | None) -> str:
+    """The sentence for an option that nothing answers to, with the name of the nearest that there is."""
+    return f"Unknown option --{name}: " + (f"did you mean --{nearest}?" if nearest else "see --help.")
+
+
 def closest(word: str, names: Iterable[str]) -> str | None:
     """The name that a misspelt word was most likely meant to be, whatever its case."""
     folded = {name.lower(): name for name in names}

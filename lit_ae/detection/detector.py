@@ -223,7 +223,7 @@ class Detector:
         scores = _scores(self.witnesses, self.hull, x, wanted)
         score = combined(self.scale.apply({name: scores[name] for name in self.chosen}))
         if self.hull is not None:
-            score = self.hull.guarded(score, x, SPAN)
+            score = self.hull.guarded(score, x, SPAN, self.settings.margin)
             scores["range"] = self.hull.excess(x).amax(1)
         return {**scores, "score": score}
 
@@ -246,7 +246,7 @@ class Detector:
         )
 
     def _residuals(self, x: Tensor) -> dict[str, Tensor]:
-        inside = x if self.hull is None else self.hull.clamped(x)
+        inside = x if self.hull is None else self.hull.clamped(x, self.settings.margin)
         asked = self.witnesses[:1] if self.model.spec.kind == "sequence" else self.witnesses  # ids have no mean
         found = [one.residuals(x, inside) for one in asked]
         mean = {name: torch.stack([each[name] for each in found]).mean(0) for name in ("residual", "ratios")}
@@ -288,7 +288,7 @@ def _scores(
     witnesses: Sequence[Witness], hull: Hull | None, x: Tensor, wanted: Sequence[str] | None = None
 ) -> dict[str, Tensor]:
     """The scores of a block of rows, those that are wanted at least and by default all, averaged over the models."""
-    inside = x if hull is None else hull.clamped(x)
+    inside = x if hull is None else hull.clamped(x, witnesses[0].settings.margin)
     each = [witness.scores(inside, wanted) for witness in witnesses]
     return {name: torch.stack([one[name].double() for one in each]).mean(0) for name in each[0]}
 

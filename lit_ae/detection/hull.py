@@ -5,8 +5,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-MARGIN = 1.0  # widths outside the hull up to which a model is asked as it is
-
 
 class Hull(NamedTuple):
     """The box that the training rows fill, in model space; of each feature ``(F,)``.
@@ -36,17 +34,17 @@ class Hull(NamedTuple):
         rows = x.flatten(1)
         return torch.maximum(self.low - rows, rows - self.high).clamp(min=0) / self.width
 
-    def clamped(self, x: Tensor) -> Tensor:
-        """The rows with every feature brought to at most ``MARGIN`` widths outside, of the same shape."""
-        reach = MARGIN * self.width
+    def clamped(self, x: Tensor, margin: float) -> Tensor:
+        """The rows with every feature brought to at most ``margin`` widths outside, of the same shape."""
+        reach = margin * self.width
         return x.flatten(1).clamp(self.low - reach, self.high + reach).view_as(x)
 
-    def guarded(self, score: Tensor, x: Tensor, span: float) -> Tensor:
+    def guarded(self, score: Tensor, x: Tensor, span: float, margin: float) -> Tensor:
         """Scores ``(N,)`` that stay below ``span``, raised where the rows lie far outside: ``(N,)``, float64.
 
-        What they are raised to begins at 0 at ``MARGIN`` widths outside, and reaches ``span`` nine widths further on. A
-        hull that holds 0 is left ten times as far by 10x as by x, so 10x never scores lower than x if x is outside by a
-        margin or 10x by ten widths.
+        What they are raised to begins at 0 at ``margin`` widths outside, and reaches ``span`` nine widths further on. A
+        hull that holds 0 is left ten times as far by 10x as by x, so 10x never scores lower than x if x is outside by
+        ``margin`` or 10x by nine widths more.
         """
-        beyond = (self.excess(x).amax(1).double() - MARGIN).clamp(min=0)
+        beyond = (self.excess(x).amax(1).double() - margin).clamp(min=0)
         return torch.where(beyond > 0, score.maximum(span * torch.log10(1 + beyond)), score)

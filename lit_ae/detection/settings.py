@@ -40,6 +40,8 @@ class DetectionSettings:
         scores: the scores that are combined; by default chosen on synthetic anomalies made of held-out normal rows.
         top_features: how many of the worst features the score top_features averages.
         clip: the multiple of a normal residual above which a feature counts no more.
+        margin: how far outside the range of training a model is asked as it is, in widths of that range, at
+            most 1; a reading further out is taken to be there, and beyond it the range guard raises the score.
         neighbours: the score neighbours is the distance to this nearest one of the normal codes that are kept.
         bank_size: normal codes that are kept for it, at most.
         draws: codes a row for log_probability, always the same draws; 0 takes the posterior mean.
@@ -62,6 +64,7 @@ class DetectionSettings:
         scores: list[ScoreName] | None = None,
         top_features: int = 5,
         clip: float = 10.0,
+        margin: float = 1.0,
         neighbours: int = 5,
         bank_size: int = 5000,
         draws: int = 0,
@@ -73,7 +76,8 @@ class DetectionSettings:
         self.labelled, self.label_column, self.normal = labelled, label_column, list(normal)
         self.alarms_per_day, self.rows_per_day = alarms_per_day, rows_per_day
         self.scores = None if scores is None else list(scores)
-        self.top_features, self.clip, self.neighbours, self.bank_size = top_features, clip, neighbours, bank_size
+        self.top_features, self.clip, self.margin = top_features, clip, margin
+        self.neighbours, self.bank_size = neighbours, bank_size
         self.draws, self.members, self.tail, self.seed = draws, members, tail, seed
         self._check_shares()
         self._check_choices()
@@ -122,3 +126,5 @@ class DetectionSettings:
                 raise UserError(f"detection.{name} is {getattr(self, name)}, but it must be {least} or more.")
         if self.clip <= 1:
             raise UserError(f"detection.clip is {self.clip}, but it must be above 1.")
+        if not 0 < self.margin <= 1:
+            raise UserError(f"detection.margin is {self.margin}, but it must be above 0 and at most 1.")

@@ -4,6 +4,7 @@ import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_ae.errors import UserError
@@ -65,7 +66,7 @@ class Gaussian(_Located):
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         log_var = self._log_var(outputs)
-        squares = (x - self.mean(outputs)).square().flatten(1)
+        squares = F.mse_loss(self.mean(outputs), x, reduction="none").flatten(1)
         if self.outputs_per_feature == 2:
             log_var = log_var.flatten(1)
             return -0.5 * (squares * (-log_var).exp() + log_var + LOG_2PI).sum(1)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from lit_ae.metrics.ranking import Booleans, Floats, Integers
-from lit_ae.paired_bootstrap import Figure
+from lit_ae.paired_bootstrap import Figure, interval_of, resampled_figures
 
 
 def dense_ranks(score: ArrayLike) -> Integers:
@@ -45,6 +45,28 @@ def recall_within(budget: float) -> Figure:
         return float(found[np.cumsum(false) / false.sum() <= budget].sum() / found.sum())
 
     return recall
+
+
+def average_precision_interval(
+    score: ArrayLike,
+    anomaly: Booleans,
+    blocks: ArrayLike | None = None,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile interval of the average precision (Efron and Tibshirani 1993, chapter 13); NaN without a draw.
+
+    Args:
+        score: higher is worse ``(N,)``.
+        anomaly: what the rows are ``(N,)``.
+        blocks: rows of one id ``(N,)`` are drawn together, such as a stretch of a series; by default each by itself.
+        resamples: how many draws; those whose rows are of one kind are left out.
+        level: of the interval.
+        seed: of the draws.
+    """
+    draws = resampled_figures(average_precision, anomaly, dense_ranks(score), resamples, seed, blocks)
+    return interval_of(draws, level)
 
 
 def _from_the_top(anomaly: Booleans, rank: Integers) -> tuple[Floats, Floats]:

@@ -33,43 +33,6 @@ def ranking_figures(score: Floats, anomaly: Booleans, rates: Sequence[float] = R
     }
 
 
-def average_precision_interval(
-    score: Floats,
-    anomaly: Booleans,
-    groups: Integers | None = None,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile bootstrap of the average precision (Efron and Tibshirani 1993, chapter 13).
-
-    Rows are weighted by how often they were drawn, so that the scores are sorted once. Draws without an anomaly have
-    no average precision and are left out.
-
-    Args:
-        score: higher is worse ``(N,)``.
-        anomaly: what the rows are ``(N,)``.
-        groups: rows of one number, 0 to G - 1, are drawn together, such as a stretch of a series; by default each row
-            by itself.
-        resamples: how many draws.
-        confidence: of the interval.
-        seed: of the draws.
-    """
-    order = np.argsort(-score, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
-    hits, group = anomaly[order].astype(float), (np.arange(len(order)) if groups is None else groups)[order]
-    generator, count = np.random.default_rng(seed), int(group.max()) + 1
-    drawn = []
-    for _ in range(resamples):
-        weight = np.bincount(generator.integers(count, size=count), minlength=count)[group]
-        found, alarms = np.cumsum(weight * hits)[ends], np.cumsum(weight)[ends]
-        if found[-1]:
-            precision = found / np.maximum(alarms, 1)
-            drawn.append(float(np.diff(found, prepend=0.0) @ precision / found[-1]))
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2]) if drawn else (np.nan, np.nan)
-    return float(low), float(high)
-
-
 def best_f1(score: Floats, anomaly: Booleans) -> float:
     """The F1 of the threshold that is best on these very rows: an oracle's, which knows the answers."""
     order = np.argsort(-score, kind="stable")

@@ -49,7 +49,7 @@ class AdversarialAutoencoder(LitAutoencoder):
     def terms(self, passed: Pass[Point]) -> dict[str, Tensor]:
         z = passed.z[0]
         adversarial = F.softplus(-self.discriminator.judge(z))
-        own = self.discriminator.cost(self._prior_like(z), z)
+        own = self.discriminator.cost(self.prior.like(z), z)
         return {**super().terms(passed), "adversarial": adversarial, "discriminator": own}
 
     @property
@@ -57,12 +57,9 @@ class AdversarialAutoencoder(LitAutoencoder):
         return {"adversarial": self.adversarial, "discriminator": TrainingOnly()}
 
     def figures(self, passed: Pass[Point]) -> dict[str, Tensor]:
-        return {"prior_coverage": coverage(self._prior_like(passed.z[0]), passed.z[0])}
+        return {"prior_coverage": coverage(self.prior.like(passed.z[0]), passed.z[0])}
 
     def alarms(self, figures: Mapping[str, float]) -> list[str]:
         share = figures.get("val/prior_coverage", 1.0)
         text = f"Codes cover {share:.0%} of the prior alone (mode collapse): raise model.adversarial or train longer."
         return [text] if share < COLLAPSED else []
-
-    def _prior_like(self, z: Tensor) -> Tensor:
-        return self.prior.sample(len(z), device=z.device).to(z)

@@ -45,8 +45,7 @@ class WassersteinAutoencoder(LitAutoencoder):
 
     def terms(self, passed: Pass[Point]) -> dict[str, Tensor]:
         codes = passed.latent.mean
-        drawn = self.prior.sample(len(codes), device=codes.device).to(codes)
-        discrepancy = inverse_multiquadratic_mmd(codes, drawn, self.scales)
+        discrepancy = inverse_multiquadratic_mmd(codes, self.prior.like(codes), self.scales)
         return {**super().terms(passed), "mmd": discrepancy.expand(len(codes))}
 
     @property

@@ -10,14 +10,8 @@ from torch import Tensor
 from data.base import Rows
 from lit_ae.metrics.alarms import alarm_figures, family_figures
 from lit_ae.metrics.events import event_figures, point_adjusted, volume_under_precision_recall
-from lit_ae.metrics.ranking import (
-    Booleans,
-    Floats,
-    Integers,
-    average_precision_interval,
-    best_f1,
-    ranking_figures,
-)
+from lit_ae.metrics.ranked import average_precision_interval
+from lit_ae.metrics.ranking import Booleans, Floats, Integers, best_f1, ranking_figures
 from pipelines.options import Evaluation
 
 DAY = 86_400.0  # s

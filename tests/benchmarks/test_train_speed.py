@@ -80,11 +80,13 @@ def test_ratios_are_medians_over_the_turns() -> None:
         train_speed.OURS: rates(90, 45, 900),
         train_speed.BARE: rates(100, 50, 3000),
         train_speed.UNTRACKED: rates(100, 50, 1000),
+        train_speed.HALF: rates(120, 60, 1200),
         "loop over torchvision's samples, 0 workers": rates(30, 15, 300),
     }
     lines = train_speed.table("mlp", measured)
     assert "| ours | 90 | 45-900 | 0.90 | 1.0 | 1.00 |" in lines
     assert "ours / loop over torchvision's samples, 0 workers: 3.00  " in lines
+    assert "ours, --trainer.precision bf16-mixed / loop over torchvision's samples, 0 workers: 4.00  " in lines
     assert "tracking costs 10.0 % of the rate, 0.0 % by CPU time." in lines
 
 

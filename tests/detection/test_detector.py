@@ -22,8 +22,9 @@ from tests.detection.conftest import FEATURES, make, sensors, spec_of, trained, 
 MANY = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def through_disk(detector: Detector) -> Detector:
+def through_disk(detector: Detector, **changed: float) -> Detector:
     plain, tensors = detector.state()
+    plain = {**plain, "settings": {**plain["settings"], **changed}}
     models = [witness.model for witness in detector.witnesses]
     return Detector.restore(models, State(json.loads(json.dumps(plain)), load(save(tensors))))
 
@@ -52,12 +53,25 @@ def test_a_row_scores_the_same_bits_whatever_stands_beside_it(table, data):
     assert torch.equal(table.detector.calibration.p_values(whole[order]), p[order])
 
 
+@pytest.mark.parametrize("margin", [0.25, 1.0])
 @MANY
 @given(seed=st.integers(0, 10_000), factor=st.floats(10, 1e6), sign=st.sampled_from([1, -1]))
-def test_ten_times_as_far_is_never_better(case, seed, factor, sign):
+def test_ten_times_as_far_is_never_better(case, margin, seed, factor, sign):
+    detector = through_disk(case.detector, margin=margin)
     draw = sensors if case.normal.dim() == 2 else windows
     rows = draw(64, seed)
-    assert (case.detector.score(sign * factor * rows) >= case.detector.score(rows)).all()
+    assert (detector.score(sign * factor * rows) >= detector.score(rows)).all()
+
+
+def test_a_reading_beyond_the_margin_counts_as_if_it_were_there(table):
+    detector, hull = through_disk(table.detector, margin=0.5), table.detector.hull
+    there, beyond = table.normal[:16].clone(), table.normal[:16].clone()
+    there[:, 1], beyond[:, 1] = hull.high[1] + 0.5 * hull.width[1], hull.high[1] + 0.6 * hull.width[1]
+    near, far = detector.channels(there), detector.channels(beyond)
+    for name in near.keys() - {"range"}:
+        torch.testing.assert_close(far[name], near[name])
+    assert (far["range"] > near["range"]).all()
+    assert (detector.score(beyond) >= detector.score(there)).all()
 
 
 @MANY
@@ -77,7 +91,7 @@ def test_the_range_guard_reaches_the_span_of_scores_ten_widths_outside():
     hull = Hull.of(torch.tensor([[-1.0, 0.0], [1.0, 0.0]]))
     x = torch.tensor([[0.5, 0.0], [3.0, 0.0], [5.0, 0.0], [21.0, 0.0], [0.0, -20.0]])
     assert hull.excess(x).amax(1).tolist() == [0, 1, 2, 10, 10]
-    guarded = hull.guarded(torch.full((5,), -2.0, dtype=torch.float64), x, SPAN)
+    guarded = hull.guarded(torch.full((5,), -2.0, dtype=torch.float64), x, SPAN, 1.0)
     torch.testing.assert_close(
         guarded, torch.tensor([-2.0, -2.0, SPAN * 0.30103, SPAN, SPAN]).double(), atol=1e-4, rtol=0
     )

@@ -113,6 +113,8 @@ def test_the_scores_that_tell_anomalies_are_chosen_and_no_others():
         ({"scores": []}, "scores is empty"),
         ({"bank_size": 1}, "bank_size is 1, but it must be 10 or more"),
         ({"clip": 1.0}, "clip is 1.0, but it must be above 1"),
+        ({"margin": 0.0}, "margin is 0.0, but it must be above 0 and at most 1"),
+        ({"margin": float("nan")}, "margin is nan"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong, sentence):

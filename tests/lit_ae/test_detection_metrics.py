@@ -9,7 +9,8 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from lit_ae.metrics.alarms import alarm_figures, family_figures
 from lit_ae.metrics.events import event_figures, point_adjusted, runs, volume_under_precision_recall
-from lit_ae.metrics.ranking import average_precision_interval, best_f1, ranking_figures
+from lit_ae.metrics.ranked import average_precision_interval
+from lit_ae.metrics.ranking import best_f1, ranking_figures
 from lit_ae.proportions import clopper_pearson
 
 
@@ -42,14 +43,14 @@ def test_ranking_figures_are_those_of_their_definitions(rows):
 def test_the_bootstrap_is_that_of_scikit_learns_average_precision(rows):
     score, anomaly, entity = rows
     groups = np.unique(entity, return_inverse=True)[1]
-    for drawn_together in (groups, np.arange(len(score))):
+    for drawn_together, blocks in ((groups, entity), (np.arange(len(score)), None)):
         generator, count, values = np.random.default_rng(5), drawn_together.max() + 1, []
         for _ in range(30):
             weight = np.bincount(generator.integers(count, size=count), minlength=count)[drawn_together]
-            if weight[anomaly].any():
+            if weight[anomaly].any() and weight[~anomaly].any():
                 values.append(average_precision_score(anomaly, score, sample_weight=weight))
         expected = np.quantile(values, [0.025, 0.975]) if values else (np.nan, np.nan)
-        found = average_precision_interval(score, anomaly, drawn_together, resamples=30, seed=5)
+        found = average_precision_interval(score, anomaly, blocks, resamples=30, seed=5)
         np.testing.assert_allclose(found, expected)
 
 

@@ -24,13 +24,14 @@ def test_a_benchmark_has_a_row_for_the_model_and_one_for_each_detector_beside():
             a_run(test__auroc=0.9, baseline_pca__auroc=0.7),
         ],
     ]
-    heads, line, model, pca = benchmark.markdown({"mnist": of_seeds})
+    heads, line, model, worst, pca = benchmark.markdown({"mnist": of_seeds})
     assert heads == "| benchmark | detector (2 seeds) | AUROC | goal |", "columns without a figure are left out"
-    assert len({row.count("|") for row in (heads, line, model, pca)}) == 1
+    assert len({row.count("|") for row in (heads, line, model, worst, pca)}) == 1
     cells = [cell.strip() for cell in model.split("|")]
     assert cells[1:4] == ["**MNIST, one digit against the rest, mean over 10**", "**lit-ae**", "0.9000 ± 0.0707"]
     assert "0.5" not in model
     assert "AUROC ≥ 0.972" in model
+    assert "lit-ae, [1] alone, its worst | 0.8500 ± 0.0707 |" in worst
     assert "PCA residual" in pca
     assert "| 0.7000 |" in pca
 

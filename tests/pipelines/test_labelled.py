@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 
 from lit_ae.detection.detector import Detector
 from lit_ae.serving.files import load_detector
-from pipelines import recalibrate
+from pipelines import recalibrate, training
 from tests.pipelines.conftest import answered
 
 ROWS = 900
@@ -80,6 +80,21 @@ def test_labelled_rows_set_the_threshold_with_the_best_f1(tell, runs, csv, works
     refused = answered(recalibrate.main, words, capsys)
     assert (refused.code, len(runs())) == (2, 1)
     assert "by the rule labelled_f1, which normal rows alone can't renew" in refused.err
+
+
+def test_the_table_may_go_while_the_training_runs(tell, runs, workspace, monkeypatch) -> None:
+    pumps(200, 1).to_csv(table := workspace / "labelled.csv", index=False, sep=";")
+    fit = training.fit
+
+    def fit_without_the_table(*words: Any) -> Any:
+        table.unlink()
+        return fit(*words)
+
+    monkeypatch.setattr(training, "fit", fit_without_the_table)
+    answer = tell(*labels(table))
+    assert answer.code == 0, answer.err
+    assert runs()[0].data.metrics["detection/labelled_rows"] == 200
+    assert not table.exists()
 
 
 MISTAKES: dict[str, tuple[dict[str, object], str]] = {

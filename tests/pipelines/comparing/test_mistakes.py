@@ -21,7 +21,7 @@ WRONG = {
     "bad filter": (("--filter", "variant is VAE"), "can't be read"),
     "unknown experiment": (("--filter", "metrics.x < 1", "--experiment", "lit_ae"), "did you mean lit-ae?"),
     "unknown baseline": (("first", "wide", "--baseline", "third"), "is none of the models"),
-    "unknown option": (("first", "wide", "--base", "x"), "Unrecognized arguments: --base=x"),
+    "unknown option": (("first", "wide", "--base", "x"), "Unknown option --base: did you mean --baseline?"),
     "unknown data": (("first", "wide", "--data", "Digit"), "did you mean Digits?"),
     "bad place": (("first", "wide", "--json", "nowhere/figures.json"), "can't be written"),
     "bad number": (("first", "wide", "--level", "95"), "--level must lie between 0.5 and 1"),

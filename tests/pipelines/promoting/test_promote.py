@@ -144,7 +144,7 @@ def test_mistakes_are_one_line_and_change_nothing(trained, put_up):
         ("mistaken", "--rollback", "--version", "2"): "not allowed with argument",
         ("mistaken", "--rollback", "--force", "--reason", "x"): "leave --force out",
         ("mistaken", "--policy", "defalt"): "Unknown policy 'defalt': did you mean default?",
-        ("mistaken", "--forec"): "Unrecognized arguments: --forec",
+        ("mistaken", "--forec"): "Unknown option --forec: did you mean --force?",
         ("a/b",): "'a/b' is no name of a registered model",
         (): "The following arguments are required: name",
     }
