@@ -24,19 +24,21 @@ class Sparsity(nn.Module, ABC):
     Args:
         units: numbers in a code.
         weight: the cost's weight, a number or a schedule.
+        start: how long the encoder's rows are at the start, where there is a dictionary. Where the units are many more
+            than the features, less than 1 keeps the first reconstructions as short as x (Gao et al. 2024, appendix
+            A.1).
     """
 
     dictionary = True
     """Whether the decoder's first layer is a dictionary of directions of length 1."""
 
-    start = 1.0
-    """How long the encoder's rows are at the start, where those directions are their own."""
-
-    def __init__(self, units: int, weight: float | Schedule):
+    def __init__(self, units: int, weight: float | Schedule, start: float = 1.0):
         super().__init__()
-        self.units, self.weight = units, Schedule.of(weight)
+        self.units, self.weight, self.start = units, Schedule.of(weight), start
         if self.weight.final < 0:
             raise UserError(f"model.sparsity.weight must be 0 or more, not {self.weight.final:g}.")
+        if start <= 0:
+            raise UserError(f"model.sparsity.start must be above 0, not {start:g}.")
 
     @abstractmethod
     def forward(self, pre: Tensor) -> SparseCode:
@@ -53,10 +55,11 @@ class L1(Sparsity):
     Args:
         units: numbers in a code.
         weight: the cost's weight, a number or a schedule.
+        start: how long the encoder's rows are at the start.
     """
 
-    def __init__(self, units: int, weight: float | Schedule = 0.1):
-        super().__init__(units, weight)
+    def __init__(self, units: int, weight: float | Schedule = 0.1, start: float = 1.0):
+        super().__init__(units, weight, start)
 
     def forward(self, pre: Tensor) -> SparseCode:
         return SparseCode(pre.relu(), pre > 0, pre)
@@ -122,8 +125,7 @@ class TopK(Sparsity):
         aux_k: dead units that take part in AuxK, at most.
         dead_after: a unit is dead after so many training steps in which it was on for no sample.
         revival: what dead units learn: what is left over of x, or to reach the threshold.
-        start: how long the encoder's rows are at the start. Where the units are many more than the features, a start
-            below 1 keeps the first reconstructions from being longer than x (Gao et al. 2024, appendix A.1).
+        start: how long the encoder's rows are at the start.
     """
 
     silent: Tensor
@@ -138,15 +140,14 @@ class TopK(Sparsity):
         revival: Literal["leftover", "threshold"] = "leftover",
         start: float = 1.0,
     ):
-        super().__init__(units, weight)
+        super().__init__(units, weight, start)
         if not 1 <= k <= units:
             raise UserError(f"model.sparsity.k must lie between 1 and model.latent_dim ({units}), not at {k}.")
         if aux_k < 1 or dead_after < 1:
             raise UserError("model.sparsity.aux_k and model.sparsity.dead_after must be at least 1.")
-        if start <= 0 or revival not in ("leftover", "threshold"):
-            raise UserError("model.sparsity.start must be above 0, and model.sparsity.revival leftover or threshold.")
-        self.k, self.aux_k, self.dead_after = k, min(aux_k, units), dead_after
-        self.revival, self.start = revival, start
+        if revival not in ("leftover", "threshold"):
+            raise UserError(f"model.sparsity.revival must be leftover or threshold, not {revival}.")
+        self.k, self.aux_k, self.dead_after, self.revival = k, min(aux_k, units), dead_after, revival
         self.register_buffer("silent", torch.zeros(units, dtype=torch.long))
 
     def forward(self, pre: Tensor) -> SparseCode:
