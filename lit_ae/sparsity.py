@@ -112,9 +112,10 @@ class TopK(Sparsity):
     decoder W z + b and a Gaussian of variance 1 that is (|e - W z_dead|² - |e|²) / 2, where e = x - W z - b has the
     bias already: negative where dead units help.
 
-    With the revival ``threshold`` it is what each dead unit lacks of the sample's smallest activation that is on:
-    sum_j max(0, min_on z - pre_j), over all dead units j (Anthropic's Circuits Updates of January 2025, whose
-    threshold is JumpReLU's). So none stays dead where few directions of x leave the same few units the largest.
+    With the revival ``threshold`` it is what a dead unit lacks of the smallest activation that is on, max(0, min_on z
+    - pre_j), as in Anthropic's Circuits Updates of January 2025, where the threshold is JumpReLU's and all samples
+    count. Here only the sample of the batch counts for which unit j lacks least, so that dead units part and none stays
+    dead where few directions of x leave the same few units the largest. Several processes search in their own rows.
 
     Either way it is 0 while no unit is dead.
 
@@ -178,8 +179,9 @@ class TopK(Sparsity):
 
     def _below(self, latent: SparseCode, dead: Tensor) -> Tensor:
         lowest = latent.pre.detach().masked_fill(~latent.active, math.inf).amin(1, keepdim=True)
-        lacking = (lowest - latent.pre).relu()
-        return torch.where(dead & lowest.isfinite(), lacking, 0).sum(1)
+        lacking = lowest - latent.pre
+        nearest = _largest(-lacking.T, 1).T & lowest.isfinite()
+        return len(lacking) * torch.where(nearest & dead, lacking.relu(), 0).sum(1)
 
 
 class BatchTopK(TopK):

@@ -65,7 +65,7 @@ OF_WHOLE_BATCHES = (WassersteinAutoencoder, BetaTCVAE)
 
 DRAWS_FOR_ITSELF = (
     *("u-net", "recurrent", "sinusoidal", "masked", "batch normalised"),
-    *("BatchTopK", "estimated", "vector-quantised"),
+    *("BatchTopK", "threshold", "estimated", "vector-quantised"),
 )
 """Cases that draw at random for every row (dropout, masks, probes, revived codes), or look at a process's own rows."""
 
