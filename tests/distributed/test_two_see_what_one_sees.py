@@ -21,6 +21,8 @@ from tests.conformance.test_conformance import CASES, quiet_trainer
 from tests.distributed import worker
 
 ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 250  # s; on an idle machine the two processes need some 40
+pytestmark = pytest.mark.timeout(LIMIT + 30)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def two(tmp_path_factory):
     ]
     try:
         for process in processes:
-            _, errors = process.communicate(timeout=100)
+            _, errors = process.communicate(timeout=LIMIT)
             assert process.returncode == 0, errors
     finally:
         for process in processes:
