@@ -37,8 +37,8 @@ class Sparsity(nn.Module, ABC):
         self.units, self.weight, self.start = units, Schedule.of(weight), start
         if self.weight.final < 0:
             raise UserError(f"model.sparsity.weight must be 0 or more, not {self.weight.final:g}.")
-        if start <= 0:
-            raise UserError(f"model.sparsity.start must be above 0, not {start:g}.")
+        if not 0 < start < math.inf:
+            raise UserError(f"model.sparsity.start must be above 0 and finite, not {start:g}.")
 
     @abstractmethod
     def forward(self, pre: Tensor) -> SparseCode:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,9 +23,9 @@ class OneLineParser(argparse.ArgumentParser):
             UserError: for a word that means nothing; an unknown option is said before whatever is lacking without it.
         """
         known = {name.removeprefix("--") for name in self._option_string_actions}
-        for word in args:
+        for word in takewhile(lambda word: word != "--", args):  # what follows is no option, as always in argparse
             name = word.removeprefix("--").partition("=")[0]
-            if word.startswith("--") and name and " " not in name and name not in known:
+            if word.startswith("--") and " " not in name and name not in known:
                 raise UserError(unknown_option(name, closest(name, known)))
         return super().parse_args(args, namespace)
 

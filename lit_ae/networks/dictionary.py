@@ -16,7 +16,7 @@ class UnitColumns(nn.Module):
         return torch._weight_norm(weight, lengths, 1)  # F.normalize takes eight times as long over the columns
 
 
-def start_as_dictionary(network: Network, length: float = 1.0) -> None:
+def start_as_dictionary(network: Network, length: float) -> None:
     """Starts the layer that reads the code as the one that writes it, transposed, and keeps its columns at length 1.
 
     So a unit's activation has a scale that no penalty can shrink away (Bricken et al. 2023; Gao et al. 2024, appendix

@@ -1,11 +1,13 @@
 """A misspelt option, or a wrong choice, is answered with the nearest right one before anything heavy is imported."""
 
+import argparse
 import subprocess
 import sys
 
 import pytest
 
 from pipelines import adapt, compare, evaluate, monitor, promote, recalibrate, score, serve
+from pipelines.arguments import OneLineParser
 from tests.pipelines.conftest import answered
 from tests.pipelines.helpers import ROOT
 
@@ -42,6 +44,13 @@ def test_the_nearest_right_name_is_said_in_one_line(asked, sentence, workspace, 
 def test_a_text_may_begin_as_an_option_does(capsys):
     job = promote.read(["digits", "--force", "--reason", "-- as agreed --"])
     assert job.reason == "-- as agreed --"
+
+
+def test_after_two_dashes_a_word_is_no_option():
+    parser = OneLineParser(prog="any")
+    parser.add_argument("input")
+    asked = parser.parse_args(["--", "--odd.csv"], argparse.Namespace())
+    assert asked.input == "--odd.csv"
 
 
 def test_pytorch_is_not_waited_for():

@@ -77,6 +77,16 @@ def damaged(file: Path, place: int = 0) -> Iterator[None]:
         file.write_bytes(content)
 
 
+@contextmanager
+def added(file: Path) -> Iterator[None]:
+    """An empty file stands there, until the block ends."""
+    file.touch()
+    try:
+        yield
+    finally:
+        file.unlink()
+
+
 def flipped(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
@@ -111,13 +121,8 @@ def test_a_file_that_is_gone_is_named(name, folder):
 
 
 def test_a_file_that_was_added_is_named(folder):
-    added = folder / "member_2.json"
-    added.write_text("{}")
-    try:
-        with pytest.raises(UserError, match=r"member_2.json was added"):
-            load(folder)
-    finally:
-        added.unlink()
+    with added(folder / "member_2.json"), pytest.raises(UserError, match=r"member_2.json was added"):
+        load(folder)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -155,13 +160,8 @@ def test_code_that_was_added_or_taken_away_is_named(packed):
             verify_package(packed)
     finally:
         elsewhere.rename(code)
-    added = code.with_name("more.py")
-    added.write_text("")
-    try:
-        with pytest.raises(UserError, match=r"more\.py was added"):
-            verify_package(packed)
-    finally:
-        added.unlink()
+    with added(code.with_name("more.py")), pytest.raises(UserError, match=r"more\.py was added"):
+        verify_package(packed)
 
 
 def test_what_mlflow_and_python_write_is_no_change(packed, tmp_path):
