@@ -1,10 +1,11 @@
 """What the commands that take a model, a table or a server's words ask for alike."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from lit_ae.errors import UserError
 from pipelines.values import Wanted, closest, refusal, unknown_option
@@ -16,18 +17,27 @@ NamespaceT = TypeVar("NamespaceT", bound=argparse.Namespace)
 class OneLineParser(argparse.ArgumentParser):
     """A parser that says in one sentence what is wrong, with the nearest right name or choice."""
 
-    def parse_args(self, args: Sequence[str], namespace: NamespaceT) -> NamespaceT:  # type: ignore[override]
-        """The words of a command, in ``namespace``.
+    @overload  # type: ignore[override]
+    def parse_args(self, args: Sequence[str] | None = None, namespace: None = None) -> argparse.Namespace: ...
+
+    @overload
+    def parse_args(self, args: Sequence[str] | None, namespace: NamespaceT) -> NamespaceT: ...
+
+    def parse_args(
+        self, args: Sequence[str] | None = None, namespace: NamespaceT | None = None
+    ) -> NamespaceT | argparse.Namespace:
+        """The words of a command (by default this process's), in ``namespace``.
 
         Raises:
             UserError: for a word that means nothing; an unknown option is said before whatever is lacking without it.
         """
         known = {name.removeprefix("--") for name in self._option_string_actions}
-        for word in takewhile(lambda word: word != "--", args):  # what follows is no option, as always in argparse
+        words = sys.argv[1:] if args is None else args
+        for word in takewhile(lambda word: word != "--", words):  # what follows is no option, as always in argparse
             name = word.removeprefix("--").partition("=")[0]
             if word.startswith("--") and " " not in name and name not in known:
                 raise UserError(unknown_option(name, closest(name, known)))
-        return super().parse_args(args, namespace)
+        return super().parse_args(words, namespace)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:

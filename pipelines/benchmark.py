@@ -11,6 +11,7 @@ from pathlib import Path
 from mlflow.entities import Run
 
 from lit_ae.errors import UserError
+from pipelines.arguments import OneLineParser
 from pipelines.command_line import ROOT, one_line_errors
 from pipelines.results import finished, known, marks, require_marks, train, write
 
@@ -101,8 +102,8 @@ BENCHMARKS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Trains what is not trained yet, prints the table, and writes it where that is asked for."""
-    asked = parser().parse_args(argv)
     with one_line_errors():
+        asked = parser().parse_args(argv)
         known([BENCHMARKS[name].recipe for name in chosen(asked.benchmarks)])
         if asked.write:
             require_marks(asked.write, MARK)
@@ -117,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     begin, end = marks(MARK)
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m pipelines.benchmark",
         description=f"{__doc__} What is finished in the experiment is not repeated, so that the same command goes on "
         "where it was stopped. NSL-KDD, SKAB and MNIST are read under LIT_AE_DATA.",

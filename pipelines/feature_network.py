@@ -1,11 +1,11 @@
 """Makes the feature network of a data set of images, which FID, precision and recall are measured by."""
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lit_ae.errors import UserError
+from pipelines.arguments import OneLineParser
 from pipelines.catalogue import Catalogue, closest
 from pipelines.command_line import ROOT, one_line_errors
 from pipelines.options import Evaluation
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Trains the classifier on the training split, says its test accuracy, and keeps it."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.feature_network", description=__doc__)
+    parser = OneLineParser(prog="python -m pipelines.feature_network", description=__doc__)
     parser.add_argument("data", help="the data set by its name: MNIST, Digits, ...; it must have images and labels")
     parser.add_argument("--root", help="folder of the data files; default LIT_AE_DATA, else ~/.cache/lit_ae")
     parser.add_argument("--folder", default=Evaluation().features, help="where it is kept (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of its weights and batches (default 0)")
-    asked = parser.parse_args(argv)
     with one_line_errors():
+        asked = parser.parse_args(argv)
         made = train(asked.data, asked.root, asked.seed)
         path = made.save(Path(asked.folder).expanduser())
         print(f"{path}: {made.description}")

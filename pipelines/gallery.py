@@ -1,6 +1,5 @@
 """Trains every variant on real digits in one sitting, and shows them side by side in one MLflow run."""
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from PIL import Image
 from PIL.Image import Resampling
 
+from pipelines.arguments import OneLineParser
 from pipelines.artifacts import download
 from pipelines.command_line import one_line_errors
 from pipelines.provenance import NOTE
@@ -43,7 +43,7 @@ COLUMNS, WIDTH, COLOURS = 2, 1600, 128  # of the sheet of all pictures: side by 
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.gallery", description=__doc__)
+    parser = OneLineParser(prog="python -m pipelines.gallery", description=__doc__)
     parser.add_argument("recipes", nargs="*", default=list(RECIPES), help="recipes by name; by default one a variant")
     parser.add_argument("--seed", type=int, default=0, help="default 0")
     parser.add_argument("--experiment", default="gallery", help="MLflow experiment; what is finished in it is kept")
@@ -51,8 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     begin, end = marks(MARK)
     shown = f"put table and pictures between {begin} and {end} of this file, the pictures as {PICTURE} beside it"
     parser.add_argument("--write", type=Path, help=shown)
-    asked = parser.parse_args(argv)
     with one_line_errors():
+        asked = parser.parse_args(argv)
         if asked.write:
             require_marks(asked.write, MARK)
         runs = {recipe: train(recipe, asked.seed, asked.experiment) for recipe in known(asked.recipes)}

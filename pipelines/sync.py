@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 from lit_ae.errors import UserError
+from pipelines.arguments import OneLineParser
+from pipelines.command_line import one_line_errors
 
 PATIENCE = 20.0  # s without progress
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Send what is kept of one run, or of all; 0 when everything was sent, 2 after one sentence that says why not."""
-    args = _parser().parse_args(arguments)
+    with one_line_errors():
+        args = _parser().parse_args(arguments)
     logging.basicConfig(format="%(message)s")
     runs = [args.output_dir / args.run_id] if args.run_id else _all_runs(args.output_dir)
     if not runs:
@@ -76,7 +79,7 @@ def _all_runs(output_dir: Path) -> list[Path]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m pipelines.sync",
         description="Send to MLflow what runs have kept on disk because the tracking server did not answer.",
         epilog="The server is the one the run was logged to, unless MLFLOW_TRACKING_URI names another.",

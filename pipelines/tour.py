@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from mlflow import MlflowClient
 
 from lit_ae.errors import UserError
+from pipelines.arguments import OneLineParser
 from pipelines.command_line import ROOT, one_line_errors
 from pipelines.results import finished, marks, require_marks, write
 
@@ -43,9 +44,9 @@ RESTLESS = 1.2  # by which every reading of a hot plant varies more
 
 def main(argv: list[str] | None = None) -> int:
     """Tells the story, a chapter a function."""
-    asked = parser().parse_args(argv)
     began = monotonic()
     with one_line_errors():
+        asked = parser().parse_args(argv)
         if asked.write:
             require_marks(asked.write, MARK)
         tour = Tour(asked.output_dir)
@@ -69,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m pipelines.tour",
         description="Trains three variants, tunes, compares, promotes, serves, scores, notices drift, recalibrates and "
         "rolls back, on made-up sensor readings: about three minutes on two cores, no download.",

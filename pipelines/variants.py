@@ -1,11 +1,11 @@
 """Trains a recipe of every variant on MNIST with several seeds and writes one table of them, a row a recipe."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from mlflow.entities import Run
 
+from pipelines.arguments import OneLineParser
 from pipelines.command_line import one_line_errors
 from pipelines.results import EXACT, Runs, add_common_options, known, mean_and_spread, show
 
@@ -53,11 +53,11 @@ MARK = "variants"
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipelines.variants", description=__doc__)
+    parser = OneLineParser(prog="python -m pipelines.variants", description=__doc__)
     parser.add_argument("recipes", nargs="*", default=list(RECIPES), help="recipes by name; by default one a variant")
     add_common_options(parser, MARK)
-    asked = parser.parse_args(argv)
     with one_line_errors():
+        asked = parser.parse_args(argv)
         show(known(asked.recipes), asked, MARK, markdown, OPTIONS)
     return 0
 

@@ -56,6 +56,16 @@ def full_precision(outputs: Tensor) -> Tensor:
     return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
 
 
+def first_output(outputs: Tensor) -> Tensor:
+    """Each feature's first output, ``(N, *spec.shape)``, not in half precision; the only one is seen without a copy."""
+    return full_precision(outputs.squeeze(1) if outputs.shape[1] == 1 else outputs[:, 0])
+
+
+def per_sample(values: Tensor) -> Tensor:
+    """The sum over the features: ``(N, ...)`` to ``(N,)``. Flattened first, its gradient would be copied once more."""
+    return values.sum(tuple(range(1, values.ndim)))
+
+
 def range_in_words(spec: DataSpec) -> str:
     """Where the data's values lie, for a sentence."""
     return "unbounded" if spec.value_range is None else f"in {list(spec.value_range)}"

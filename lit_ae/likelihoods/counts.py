@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lit_ae.errors import UserError
-from lit_ae.likelihoods.base import Likelihood, full_precision, range_in_words
+from lit_ae.likelihoods.base import Likelihood, first_output, per_sample, range_in_words
 from lit_ae.spec import DataSpec
 
 
@@ -50,15 +50,15 @@ class Poisson(_Counts):
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Nats of a probability of the counts."""
-        outputs, counts = full_precision(outputs[:, 0]), self._counts(x)
+        outputs, counts = first_output(outputs), self._counts(x)
         log_rate = torch.where(outputs < -15, outputs, F.softplus(outputs.clamp(min=-15)).log())
-        return (counts * log_rate - F.softplus(outputs) - torch.lgamma(counts + 1)).flatten(1).sum(1)
+        return per_sample(counts * log_rate - F.softplus(outputs) - torch.lgamma(counts + 1))
 
     def mean(self, outputs: Tensor) -> Tensor:
-        return self.unit * F.softplus(full_precision(outputs[:, 0]))
+        return self.unit * F.softplus(first_output(outputs))
 
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return self.unit * torch.poisson(F.softplus(full_precision(outputs[:, 0])), generator=generator)
+        return self.unit * torch.poisson(F.softplus(first_output(outputs)), generator=generator)
 
 
 class Multinomial(_Counts):
@@ -85,16 +85,16 @@ class Multinomial(_Counts):
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Nats of a probability of the counts, given their sum."""
-        log_shares, counts = full_precision(outputs[:, 0]).flatten(1).log_softmax(1), self._counts(x).flatten(1)
+        log_shares, counts = first_output(outputs).flatten(1).log_softmax(1), self._counts(x).flatten(1)
         orders = torch.lgamma(counts.sum(1) + 1) - torch.lgamma(counts + 1).sum(1)
         return orders + (counts * log_shares).sum(1)
 
     def mean(self, outputs: Tensor) -> Tensor:
-        outputs = full_precision(outputs[:, 0])
+        outputs = first_output(outputs)
         return self.unit * self.total * outputs.flatten(1).softmax(1).view_as(outputs)
 
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        shares = full_precision(outputs[:, 0]).flatten(1).softmax(1)
+        shares = first_output(outputs).flatten(1).softmax(1)
         drawn = torch.multinomial(shares, self.total, replacement=True, generator=generator)
         counts = torch.zeros_like(shares).scatter_add_(1, drawn, torch.ones_like(shares[:, :1]).expand_as(drawn))
         return self.unit * counts.view_as(outputs[:, 0])

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lit_ae.errors import UserError
-from lit_ae.likelihoods.base import Likelihood, full_precision
+from lit_ae.likelihoods.base import Likelihood, full_precision, per_sample
 from lit_ae.spec import DataSpec
 
 
@@ -52,7 +52,7 @@ class Categorical(Likelihood):
         chosen = log_probabilities.gather(1, level[:, None])[:, 0]
         if self.pad is not None:
             chosen = chosen.where(x != self.pad, 0.0)
-        return chosen.flatten(1).sum(1)
+        return per_sample(chosen)
 
     def mean(self, outputs: Tensor) -> Tensor:
         """E[x]; for a sequence, whose tokens have no order, the most probable token."""

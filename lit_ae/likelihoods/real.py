@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lit_ae.errors import UserError
 from lit_ae.latents import LOG_2PI
-from lit_ae.likelihoods.base import Likelihood, full_precision
+from lit_ae.likelihoods.base import Likelihood, first_output, full_precision, per_sample
 from lit_ae.spec import DataSpec
 
 LOG_2 = math.log(2)
@@ -31,7 +31,7 @@ class _Located(Likelihood):
         self.bounded = bounded
 
     def mean(self, outputs: Tensor) -> Tensor:
-        mean = full_precision(outputs[:, 0])
+        mean = first_output(outputs)
         if not self.bounded or self.value_range is None:
             return mean
         low, high = self.value_range
@@ -66,11 +66,10 @@ class Gaussian(_Located):
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         log_var = self._log_var(outputs)
-        squares = F.mse_loss(self.mean(outputs), x, reduction="none").flatten(1)
+        squares = F.mse_loss(self.mean(outputs), x, reduction="none")
         if self.outputs_per_feature == 2:
-            log_var = log_var.flatten(1)
-            return -0.5 * (squares * (-log_var).exp() + log_var + LOG_2PI).sum(1)
-        return -0.5 * (squares.sum(1) * (-log_var).exp() + squares.shape[1] * (log_var + LOG_2PI))
+            return -0.5 * per_sample(squares * (-log_var).exp() + log_var + LOG_2PI)
+        return -0.5 * (per_sample(squares) * (-log_var).exp() + x.shape[1:].numel() * (log_var + LOG_2PI))
 
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
         mean = self.mean(outputs)
@@ -101,7 +100,7 @@ class Laplace(_Located):
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         distances = (x - self.mean(outputs)).abs() * (-self.log_scale).exp()
-        return -(distances + self.log_scale + LOG_2).flatten(1).sum(1)
+        return -per_sample(distances + self.log_scale + LOG_2)
 
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """By the inverse of the distribution function, which is kept off 0 and 1 by one rounding step."""

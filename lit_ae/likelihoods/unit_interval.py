@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lit_ae.errors import UserError
-from lit_ae.likelihoods.base import Likelihood, full_precision, range_in_words
+from lit_ae.likelihoods.base import Likelihood, first_output, per_sample, range_in_words
 from lit_ae.spec import DataSpec
 
 NEAR_ZERO = 0.25  # logits below which power series are exact to 1e-14, and the formulas divide 0 by 0
@@ -37,11 +37,11 @@ class Bernoulli(_UnitInterval):
     """
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
-        logits = full_precision(outputs[:, 0])
-        return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+        logits = first_output(outputs)
+        return -per_sample(F.binary_cross_entropy_with_logits(logits, x, reduction="none"))
 
     def mean(self, outputs: Tensor) -> Tensor:
-        return full_precision(outputs[:, 0]).sigmoid()
+        return first_output(outputs).sigmoid()
 
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return torch.bernoulli(self.mean(outputs), generator=generator)
@@ -64,12 +64,12 @@ class ContinuousBernoulli(_UnitInterval):
             )
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
-        logits = full_precision(outputs[:, 0])
-        return (logits * x - log_normalizer(logits)).flatten(1).sum(1)
+        logits = first_output(outputs)
+        return per_sample(logits * x - log_normalizer(logits))
 
     def mean(self, outputs: Tensor) -> Tensor:
         """1 / (1 - exp(-η)) - 1 / η, which is not the sigmoid of η."""
-        logits = full_precision(outputs[:, 0])
+        logits = first_output(outputs)
         small, size, square = _parts(logits)
         above_half = -1 / torch.expm1(-size) - 1 / size - 0.5
         series = logits * (1 / 12 - square * (1 / 720 - square * (1 / 30240 - square / 1209600)))
@@ -77,7 +77,7 @@ class ContinuousBernoulli(_UnitInterval):
 
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """By the inverse of the distribution function, mirrored where η is positive."""
-        logits = full_precision(outputs[:, 0])
+        logits = first_output(outputs)
         u = torch.rand(logits.shape, generator=generator, dtype=logits.dtype, device=logits.device)
         size = logits.abs().clamp(min=math.sqrt(torch.finfo(u.dtype).eps))
         falling = (-torch.log1p(u * torch.expm1(-size)) / size).clamp(0, 1)

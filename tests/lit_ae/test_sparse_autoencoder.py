@@ -294,6 +294,8 @@ def test_what_it_remembers_of_the_training_set_travels_with_it():
         (partial(TopK, k=13), "between 1 and model.latent_dim"),
         (partial(TopK, dead_after=0), "dead_after"),
         (partial(TopK, start=0.0), "start must be above 0"),
+        (partial(TopK, start=float("nan")), "start must be above 0"),
+        (partial(TopK, start=float("inf")), "start must be above 0"),
         (partial(L1, start=-1.0), "start must be above 0"),
         (partial(TopK, revival="none"), "leftover or threshold"),
         (partial(KL, rho=1.0), "rho in"),

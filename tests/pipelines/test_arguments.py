@@ -6,7 +6,23 @@ import sys
 
 import pytest
 
-from pipelines import adapt, compare, evaluate, monitor, promote, recalibrate, score, serve
+from pipelines import (
+    adapt,
+    benchmark,
+    compare,
+    evaluate,
+    feature_network,
+    gallery,
+    monitor,
+    promote,
+    recalibrate,
+    results,
+    score,
+    serve,
+    sync,
+    tour,
+    variants,
+)
 from pipelines.arguments import OneLineParser
 from tests.pipelines.conftest import answered
 from tests.pipelines.helpers import ROOT
@@ -28,6 +44,16 @@ WRONG = {
     (promote, "digits --forced --reason why"): "Unknown option --forced: did you mean --force?",
     (promote, "digits --environment proces"): "--environment can't be 'proces': did you mean process?",
     (serve, "model --prot 80"): "Unknown option --prot: did you mean --port?",
+    (benchmark, "skab --wirte README.md"): "Unknown option --wirte: did you mean --write?",
+    (
+        feature_network,
+        "",
+    ): "The following arguments are required: data: see python -m pipelines.feature_network --help.",
+    (gallery, "--see 3"): "Unknown option --see: did you mean --seed?",
+    (results, "vae_mnist --seeds one"): "Argument --seeds: invalid int value: 'one': see",
+    (sync, "--outptu_dir x"): "Unknown option --outptu_dir: did you mean --output_dir?",
+    (tour, "--wirte README.md"): "Unknown option --wirte: did you mean --write?",
+    (variants, "vae_mnist --sede 1"): "Unknown option --sede: did you mean --seeds?",
 }
 
 
