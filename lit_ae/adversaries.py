@@ -22,6 +22,9 @@ class TrainingOnly(Constant):
         return 1.0
 
 
+TRAINING_ONLY = TrainingOnly()
+
+
 class Discriminator(nn.Module):
     """Tells codes of two origins apart: its logit estimates log(density of the first / density of the second).
 

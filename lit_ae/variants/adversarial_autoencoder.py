@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from lit_ae.adversaries import Discriminator, TrainingOnly
+from lit_ae.adversaries import TRAINING_ONLY, Discriminator
 from lit_ae.latents import Point
 from lit_ae.metrics.coverage import coverage
 from lit_ae.module import LitAutoencoder, Pass
@@ -54,7 +54,7 @@ class AdversarialAutoencoder(LitAutoencoder):
 
     @property
     def weights(self) -> Mapping[str, Schedule]:
-        return {"adversarial": self.adversarial, "discriminator": TrainingOnly()}
+        return {"adversarial": self.adversarial, "discriminator": TRAINING_ONLY}
 
     def figures(self, passed: Pass[Point]) -> dict[str, Tensor]:
         return {"prior_coverage": coverage(self.prior.like(passed.z[0]), passed.z[0])}

@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from lit_ae.adversaries import Discriminator, TrainingOnly, permute_dimensions
+from lit_ae.adversaries import TRAINING_ONLY, Discriminator, permute_dimensions
 from lit_ae.errors import UserError
 from lit_ae.latents import DiagonalGaussian
 from lit_ae.module import Pass
@@ -52,4 +52,4 @@ class FactorVAE(VAE):
 
     @property
     def weights(self) -> Mapping[str, Schedule]:
-        return {**super().weights, "total_correlation": self.gamma, "discriminator": TrainingOnly()}
+        return {**super().weights, "total_correlation": self.gamma, "discriminator": TRAINING_ONLY}
