@@ -8,6 +8,7 @@ holds it and when they were heard of last.
 import getpass
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -27,6 +28,7 @@ SUFFIX = ".promotion"
 HOLDER_TAG, HEARD_TAG = "lit_ae.holder", "lit_ae.heard"
 BEAT = 5.0  # s between two signs of life
 STALE = 60.0  # s without one, after which a lock may be taken over
+READS = 5  # of a lock that shows no tags, as it does for a moment while it is renamed
 
 
 class Lock:
@@ -52,13 +54,20 @@ class Lock:
         self._heart.start()
 
     def release(self) -> None:
-        """Gives the lock back, if it is still our own and the server answers."""
+        """Gives the lock back, if it is still our own and the server answers, and clears away what was taken over."""
         self._ended.set()
         self._heart.join(BEAT)
         with suppress(Exception):
             held = _held(self.client, self.model)
             if held is not None and held["key"] == self.key:
                 self.client.delete_registered_model(self.model)
+                self._clear()
+
+    def _clear(self) -> None:
+        """Deletes the locks that someone has taken over, be it one who was too late to go on."""
+        for model in self.client.search_registered_models(f"name LIKE '{self.model}.%'"):
+            if re.fullmatch(f"{re.escape(self.model)}[.][0-9a-f]{{32}}", model.name):
+                self.client.delete_registered_model(model.name)
 
     def _beat(self) -> None:
         client = MlflowClient(tracking_uri())
@@ -80,15 +89,13 @@ def alone(client: MlflowClient, name: str, unlock: bool = False) -> Iterator[Loc
         UserError: another promotion is under way, or has died.
     """
     lock = Lock(client, name, uuid.uuid4().hex)
-    gone = None if _take(lock) else _taken_from(lock, name, unlock)
+    if not _take(lock):
+        _take_over(lock, name, unlock)
     lock.start()
     try:
         yield lock
     finally:
         lock.release()
-        if gone is not None:
-            with suppress(MlflowException):
-                client.delete_registered_model(gone)
 
 
 @answering()
@@ -105,10 +112,11 @@ def _take(lock: Lock) -> bool:
 
 
 @answering()
-def _taken_from(lock: Lock, name: str, unlock: bool) -> str | None:
-    """Takes over a stale lock; the name of what is left of it.
+def _take_over(lock: Lock, name: str, unlock: bool) -> None:
+    """Takes over a stale lock.
 
-    It is renamed to what its own key says, which can be done once only: of several that try, one goes on.
+    It is renamed to what its own key says, which can be done once only: of several that try, one goes on. What is left
+    of it stays until the next lock is released, for who is slow could rename that one as long as the name is free.
 
     Raises:
         UserError: it may not be, or someone else was quicker.
@@ -125,28 +133,34 @@ def _taken_from(lock: Lock, name: str, unlock: bool) -> str | None:
             f"A promotion of '{name}' ({who}) was heard of {silent:.0f} s ago for the last time and holds its lock: if "
             "it is dead, give the command again with --unlock."
         )
-    left = f"{lock.model}.{held['key']}"
     try:
-        lock.client.rename_registered_model(lock.model, left)
+        lock.client.rename_registered_model(lock.model, f"{lock.model}.{held['key']}")
     except MlflowException as error:
         raise UserError(
             f"Another promotion of '{name}' has just taken the lock over: wait until it has ended."
         ) from error
     if not _take(lock):
         raise UserError(f"Another promotion of '{name}' was quicker: wait until it has ended.")
-    return left
 
 
 @answering()
 def _held(client: MlflowClient, model: str) -> dict[str, Any] | None:
-    """Who holds a lock, and when they were heard of; None where nobody does."""
-    try:
-        tags = client.get_registered_model(model).tags
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
-    return {**json.loads(tags[HOLDER_TAG]), "heard": float(tags[HEARD_TAG])}
+    """Who holds a lock, and when they were heard of; None where nobody does.
+
+    Raises:
+        UserError: a registered model of that name is no lock.
+    """
+    for _ in range(READS):
+        try:
+            tags = client.get_registered_model(model).tags
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+        if HOLDER_TAG in tags and HEARD_TAG in tags:
+            return {**json.loads(tags[HOLDER_TAG]), "heard": float(tags[HEARD_TAG])}
+        time.sleep(0.1)
+    raise UserError(f"The registered model '{model}' has the name of a promotion's lock and is none: delete it.")
 
 
 def _user() -> str:

@@ -1,5 +1,6 @@
 """The packed model answers by its own code alone, where this project can't be imported."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -109,6 +110,9 @@ def test_windows_become_series_of_their_own(packed):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("environment", ["virtualenv", "uv"])
 def test_its_requirements_are_all_that_it_needs(environment, packed):
+    beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    if environment == "uv" and shutil.which("uv", path=beside_python) is None:
+        pytest.skip("there is no uv: pip install uv")
     raw, spec = windows(5), load(packed / "data" / "autoencoder").spec
     answers = answers_outside(packed, raw, spec, environment)
     np.testing.assert_allclose(answers.error, errors_in_memory(packed, raw), rtol=1e-5)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
@@ -91,6 +92,46 @@ def test_a_lock_that_a_dead_promotion_left_is_taken_over_when_asked(store):
         dead.release()
         held.require()
     assert store.search_registered_models() == []
+
+
+def test_who_takes_the_name_between_two_steps_of_another_clears_away_what_that_one_left(store, monkeypatch):
+    lost = alone(store, "digits")
+    lost.__enter__()._ended.set()
+    store.set_registered_model_tag("digits" + SUFFIX, HEARD_TAG, str(time.time() - 100))
+    store.create_registered_model(f"digits{SUFFIX}.notes")
+    rename, quicker = store.rename_registered_model, alone(MlflowClient(), "digits")
+
+    def renamed(*names: str) -> None:
+        rename(*names)
+        quicker.__enter__().require()
+
+    monkeypatch.setattr(store, "rename_registered_model", renamed)
+    with pytest.raises(UserError, match="Another promotion of 'digits' was quicker"):
+        alone(store, "digits", unlock=True).__enter__()
+    assert len(store.search_registered_models()) == 3
+    quicker.__exit__(None, None, None)
+    assert [model.name for model in store.search_registered_models()] == [f"digits{SUFFIX}.notes"]
+
+
+def test_a_lock_without_tags_is_read_again_for_it_is_being_renamed(store, monkeypatch):
+    with alone(store, "digits"):
+        read, reads = store.get_registered_model, []
+
+        def torn(name: str):
+            found = read(name)
+            reads.append(name)
+            return SimpleNamespace(tags={}) if len(reads) == 1 else found
+
+        monkeypatch.setattr(store, "get_registered_model", torn)
+        with pytest.raises(UserError, match="A promotion of 'digits' is under way"):
+            alone(store, "digits").__enter__()
+        assert len(reads) == 2
+
+
+def test_a_registered_model_that_only_has_the_name_of_a_lock_is_said(store):
+    store.create_registered_model("digits" + SUFFIX)
+    with pytest.raises(UserError, match="has the name of a promotion's lock and is none: delete it"):
+        alone(store, "digits").__enter__()
 
 
 def test_a_holder_gives_signs_of_life(store, monkeypatch):
