@@ -151,7 +151,7 @@ def markdown(runs: Runs, validation: bool = False) -> list[str]:
         for key, title in FIGURES.items():
             if ours := mean_and_spread(of_seeds, key):
                 lines.append(
-                    f"| {recipe} | {title} | {ours} | {_pca(of_seeds, key)} | {TO_BEAT.get((recipe, key), '')} |"
+                    f"| {recipe} | {title} | {ours} | {pca(of_seeds, key)} | {TO_BEAT.get((recipe, key), '')} |"
                 )
         for key, title in FIGURES.items() if validation else ():
             if ours := mean_and_spread(of_seeds, key.replace("test/", "val/")):
@@ -159,11 +159,11 @@ def markdown(runs: Runs, validation: bool = False) -> list[str]:
     return lines
 
 
-def _pca(runs: Sequence[Run], key: str) -> str:
+def pca(runs: Sequence[Run], key: str, digits: int = 4) -> str:
     """PCA's figure; empty where it has none, or as many components as x has features."""
     figures = runs[0].data.metrics
     value = figures.get(key.replace("test/", "pca/"))
-    return "" if value is None or figures.get("pca/mse", 1.0) < EXACT else f"{value:.4g}"
+    return "" if value is None or figures.get("pca/mse", 1.0) < EXACT else f"{value:.{digits}g}"
 
 
 def mean_and_spread(runs: Sequence[Run], key: str, digits: int = 4) -> str:

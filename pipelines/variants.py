@@ -7,7 +7,7 @@ from mlflow.entities import Run
 
 from pipelines.arguments import OneLineParser
 from pipelines.command_line import one_line_errors
-from pipelines.results import EXACT, Runs, add_common_options, known, mean_and_spread, show
+from pipelines.results import Runs, add_common_options, known, mean_and_spread, pca, show
 
 PLAIN = "autoencoder_mnist"
 RECIPES = (
@@ -78,8 +78,8 @@ def markdown(runs: Runs) -> list[str]:
         figures += [_with_labels(of_seeds, key) for key in BY_LABELS]
         lines.append(_row([*names, *figures, ", ".join(_own(of_seeds))]))
     for size, of_seeds in principal.items():
-        figures = [_pca(of_seeds, key) for key in BY_ALL]
-        if any(figures) and of_seeds[0].data.metrics.get("pca/mse", 1.0) > EXACT:
+        figures = [pca(of_seeds, f"test/{key}", 3) for key in BY_ALL]
+        if any(figures):
             lines.append(_row(["PCA", "", size, *figures, *[""] * (len(BY_LABELS) + 1)]))
     of_x = [mean_and_spread(next(iter(runs.values())), f"test/{key}/input", 3) for key in BY_LABELS]
     return [*lines, _row(["x itself", *[""] * (2 + len(BY_ALL)), *of_x, ""])] if any(of_x) else lines
@@ -96,14 +96,9 @@ def _own(runs: Sequence[Run]) -> list[str]:
     told = []
     for key, title in OWN.items():
         if ours := mean_and_spread(runs, f"test/{key}", 3):
-            pca = _pca(runs, key)
-            told.append(f"{title} {ours}" + (f" (PCA {pca})" if pca else ""))
+            beside = pca(runs, f"test/{key}", 3)
+            told.append(f"{title} {ours}" + (f" (PCA {beside})" if beside else ""))
     return told
-
-
-def _pca(runs: Sequence[Run], key: str) -> str:
-    value = runs[0].data.metrics.get(f"pca/{key}")
-    return "" if value is None else f"{value:.3g}"
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -88,6 +88,11 @@ def _written(asked: Any, place: Path) -> Path:
     return place / "rows.npz"
 
 
+def find_uv() -> str | None:
+    """Where uv is, beside this Python or on the path."""
+    return shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+
+
 def _interpreter(environment: str, folder: Path, place: Path) -> str:
     """A Python with this environment's packages, or with those alone that the model asks for."""
     if environment == "process":
@@ -98,7 +103,7 @@ def _interpreter(environment: str, folder: Path, place: Path) -> str:
         _run([sys.executable, "-m", "venv", str(home)], place)
         _run([python, "-m", "pip", "install", "--quiet", "-r", requirements], place)
         return python
-    uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    uv = find_uv()
     if uv is None:
         raise UserError("There is no uv here: install it, or take --environment virtualenv.")
     _run([uv, "venv", "--quiet", "--python", sys.executable, str(home)], place)

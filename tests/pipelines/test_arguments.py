@@ -45,10 +45,7 @@ WRONG = {
     (promote, "digits --environment proces"): "--environment can't be 'proces': did you mean process?",
     (serve, "model --prot 80"): "Unknown option --prot: did you mean --port?",
     (benchmark, "skab --wirte README.md"): "Unknown option --wirte: did you mean --write?",
-    (
-        feature_network,
-        "",
-    ): "The following arguments are required: data: see python -m pipelines.feature_network --help.",
+    (feature_network, ""): "The following arguments are required: data: see python -m pipelines.feature_network",
     (gallery, "--see 3"): "Unknown option --see: did you mean --seed?",
     (results, "vae_mnist --seeds one"): "Argument --seeds: invalid int value: 'one': see",
     (sync, "--outptu_dir x"): "Unknown option --outptu_dir: did you mean --output_dir?",

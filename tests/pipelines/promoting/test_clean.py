@@ -1,6 +1,5 @@
 """The packed model answers by its own code alone, where this project can't be imported."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from lit_ae.serving.package import package
 from lit_ae.spec import DataSpec
 from lit_ae.variants import Autoencoder
 from pipelines.promoting import outside
-from pipelines.promoting.clean import Failed, answers_outside, as_asked
+from pipelines.promoting.clean import Failed, answers_outside, as_asked, find_uv
 from tests.pipelines.helpers import ROOT
 
 COLUMNS = [
@@ -110,8 +109,7 @@ def test_windows_become_series_of_their_own(packed):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("environment", ["virtualenv", "uv"])
 def test_its_requirements_are_all_that_it_needs(environment, packed):
-    beside_python = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    if environment == "uv" and shutil.which("uv", path=beside_python) is None:
+    if environment == "uv" and find_uv() is None:
         pytest.skip("there is no uv: pip install uv")
     raw, spec = windows(5), load(packed / "data" / "autoencoder").spec
     answers = answers_outside(packed, raw, spec, environment)
